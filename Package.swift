@@ -1,0 +1,53 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target of the package: Swift 6, strict memory safety, no warning tolerated.
+let settings: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableExperimentalFeature("Lifetimes"),
+]
+
+/// The map of the house: which module may import which. `Tests/ArchitectureTests` holds the sources to it.
+let package = Package(
+  name: "keelson",
+  products: [.executable(name: "keelson", targets: ["keelson"])],
+  targets: [
+    .systemLibrary(
+      name: "CLinux", path: "Sources/CLinux", pkgConfig: "liburing", providers: [.apt(["liburing-dev", "libaio-dev"])]),
+    .systemLibrary(
+      name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .target(name: "NVMe", swiftSettings: settings),
+    .target(name: "Metrics", swiftSettings: settings),
+    .target(name: "Console", swiftSettings: settings),
+    .target(name: "Reactor", dependencies: ["CLinux"], swiftSettings: settings),
+    .target(name: "Transport", dependencies: ["NVMe", "Reactor", "CLinux"], swiftSettings: settings),
+    .target(name: "Pool", dependencies: ["Reactor", "CLinux"], swiftSettings: settings),
+    .target(name: "Target", dependencies: ["Transport", "NVMe", "Pool", "Reactor", "CLinux"], swiftSettings: settings),
+    .target(name: "Host", dependencies: ["Transport", "NVMe", "Reactor", "CLinux"], swiftSettings: settings),
+    .target(name: "Nexus", dependencies: ["Target", "Host", "Pool", "Reactor", "NVMe"], swiftSettings: settings),
+    .target(
+      name: "Control",
+      dependencies: ["Nexus", "Target", "Host", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite", "CLinux"],
+      swiftSettings: settings),
+    .target(
+      name: "Bench", dependencies: ["Host", "Pool", "Reactor", "NVMe", "Metrics", "CLinux"], swiftSettings: settings),
+    .executableTarget(
+      name: "keelson",
+      dependencies: ["Control", "Bench", "Console", "Metrics", "Nexus", "Target", "Host", "Pool", "Reactor", "NVMe", "CLinux"],
+      swiftSettings: settings),
+    .testTarget(name: "ArchitectureTests", swiftSettings: settings),
+    .testTarget(name: "NVMeTests", dependencies: ["NVMe"], swiftSettings: settings),
+    .testTarget(name: "MetricsTests", dependencies: ["Metrics"], swiftSettings: settings),
+    .testTarget(name: "ConsoleTests", dependencies: ["Console"], swiftSettings: settings),
+    .testTarget(name: "ReactorTests", dependencies: ["Reactor", "CLinux"], swiftSettings: settings),
+    .testTarget(name: "PoolTests", dependencies: ["Pool", "Reactor", "CLinux"], swiftSettings: settings),
+    .testTarget(
+      name: "TargetTests", dependencies: ["Target", "Host", "Transport", "NVMe", "Pool", "Reactor", "CLinux"], swiftSettings: settings),
+    .testTarget(
+      name: "NexusTests", dependencies: ["Nexus", "Target", "Host", "Pool", "Reactor", "NVMe"], swiftSettings: settings),
+    .testTarget(name: "ControlTests", dependencies: ["Control", "Nexus"], swiftSettings: settings),
+    .testTarget(name: "BenchTests", dependencies: ["Bench", "Metrics", "Reactor"], swiftSettings: settings),
+  ],
+  swiftLanguageModes: [.v6]
+)
