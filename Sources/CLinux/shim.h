@@ -1,8 +1,7 @@
 // What Swift cannot import or cannot say: variadic calls, macros, and instructions. Header only.
 #pragma once
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1
-#endif
+// The feature macros are frozen here, before a header that sets its own: every module must see the same C library.
+#include <features.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +9,6 @@
 #include <liburing.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
-#include <malloc.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -46,6 +44,23 @@ static inline int keelson_open(const char *path, int flags, mode_t mode) {
   return fd < 0 ? -errno : fd;
 }
 
+// Calls the C library declares for GNU sources only; the module must not be one (see above).
+static inline int keelson_accept(int fd) { return (int)syscall(SYS_accept4, fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC); }
+static inline int keelson_fallocate(int fd, int mode, uint64_t offset, uint64_t count) {
+  return syscall(SYS_fallocate, fd, mode, offset, count) < 0 ? -errno : 0;
+}
+static inline int keelson_pin_thread(unsigned processor) {
+  unsigned long mask[16] = {0};
+  if (processor >= 1024) return -EINVAL;
+  mask[processor / (8 * sizeof(long))] = 1UL << (processor % (8 * sizeof(long)));
+  return syscall(SYS_sched_setaffinity, 0, sizeof mask, mask) < 0 ? -errno : 0;
+}
+static inline void keelson_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
+#ifndef O_DIRECT
+#define O_DIRECT __O_DIRECT
+#endif
+enum { KEELSON_O_DIRECT = __O_DIRECT, KEELSON_TCP_USER_TIMEOUT = TCP_USER_TIMEOUT };
+
 /// ioctl(BLKGETSIZE64). Returns 0 or -errno.
 static inline int keelson_block_device_size(int fd, uint64_t *bytes) { return ioctl(fd, BLKGETSIZE64, bytes) < 0 ? -errno : 0; }
 
@@ -58,10 +73,10 @@ static inline int keelson_is_block(mode_t mode) { return S_ISBLK(mode) ? 1 : 0; 
 // The CRC32C instruction (SSE 4.2, or ARMv8 CRC). Eight bytes at a time in three interleaved streams would be faster
 // still for large buffers; see Reactor/CRC32C.swift, which combines the streams.
 #if defined(__x86_64__)
-#include <nmmintrin.h>
+// Compiler builtins: the intrinsics header does not survive being imported as a module.
 static inline int keelson_has_crc32c(void) { return __builtin_cpu_supports("sse4.2") ? 1 : 0; }
-__attribute__((target("sse4.2"))) static inline uint32_t keelson_crc32c_u8(uint32_t crc, uint8_t value) { return _mm_crc32_u8(crc, value); }
-__attribute__((target("sse4.2"))) static inline uint64_t keelson_crc32c_u64(uint64_t crc, uint64_t value) { return _mm_crc32_u64(crc, value); }
+__attribute__((target("sse4.2"))) static inline uint32_t keelson_crc32c_u8(uint32_t crc, uint8_t value) { return __builtin_ia32_crc32qi(crc, value); }
+__attribute__((target("sse4.2"))) static inline uint64_t keelson_crc32c_u64(uint64_t crc, uint64_t value) { return __builtin_ia32_crc32di(crc, value); }
 __attribute__((target("sse4.2"))) static inline void keelson_crc32c_3x(
     uint64_t crc[3], const uint8_t *bytes, size_t stride) {
   uint64_t a = crc[0], b = crc[1], c = crc[2];
@@ -70,9 +85,9 @@ __attribute__((target("sse4.2"))) static inline void keelson_crc32c_3x(
     memcpy(&x, bytes + i, 8);
     memcpy(&y, bytes + stride + i, 8);
     memcpy(&z, bytes + 2 * stride + i, 8);
-    a = _mm_crc32_u64(a, x);
-    b = _mm_crc32_u64(b, y);
-    c = _mm_crc32_u64(c, z);
+    a = __builtin_ia32_crc32di(a, x);
+    b = __builtin_ia32_crc32di(b, y);
+    c = __builtin_ia32_crc32di(c, z);
   }
   crc[0] = a; crc[1] = b; crc[2] = c;
 }
@@ -82,10 +97,10 @@ __attribute__((target("sse4.2"))) static inline uint32_t keelson_crc32c_run(uint
   for (; i + 8 <= count; i += 8) {
     uint64_t x;
     memcpy(&x, bytes + i, 8);
-    wide = _mm_crc32_u64(wide, x);
+    wide = __builtin_ia32_crc32di(wide, x);
   }
   crc = (uint32_t)wide;
-  for (; i < count; i++) crc = _mm_crc32_u8(crc, bytes[i]);
+  for (; i < count; i++) crc = __builtin_ia32_crc32qi(crc, bytes[i]);
   return crc;
 }
 #elif defined(__aarch64__)

@@ -61,26 +61,16 @@ public enum BlockStatus: UInt8, Sendable {
   }
 }
 
-/// Whoever submits block requests. It must outlive every request it has submitted: devices keep no reference to it.
-open class BlockClient {
-  public init() {}
-
-  /// Called once per submitted request, on the device's reactor thread, never from inside `submit`.
-  open func blockRequestCompleted(token: UInt64, status: BlockStatus) {
-    preconditionFailure("blockRequestCompleted is not implemented")
-  }
-}
-
 /// The one door to storage on the data path: a replica in a pool, a namespace of a remote subsystem, a nexus, a plain file.
 ///
 /// Bound to one reactor: `submit` is called on that reactor's thread only, and completions arrive there. A base class and not
 /// a protocol, because a class reference dispatches through one table load and no existential container.
-open class BlockDevice {
+open class BlockDevice: EventHandler {
   /// The largest read or write, in bytes.
   public static let maximumTransferBytes: UInt64 = 1 << 20
 
   /// Size in bytes, a multiple of `blockSizeBytes`.
-  public internal(set) final var sizeBytes: UInt64
+  public private(set) final var sizeBytes: UInt64
   /// 512 or 4096: offsets and counts are multiples of it.
   public final let blockSizeBytes: UInt32
 
@@ -89,16 +79,13 @@ open class BlockDevice {
     precondition(sizeBytes % UInt64(blockSizeBytes) == 0)
     self.sizeBytes = sizeBytes
     self.blockSizeBytes = blockSizeBytes
+    super.init()
   }
 
   /// Starts `request`; `client` hears of its end exactly once, later on the same thread, never before `submit` returned.
   open func submit(_ request: BlockRequest, for client: BlockClient) {
     preconditionFailure("submit is not implemented")
   }
-
-  /// Makes everything submitted since the last call visible to the device. Layers that batch (send queues, rings) flush
-  /// here; the reactor also flushes at the end of each pass, so calling it is an optimisation.
-  open func flushSubmissions() {}
 
   /// Whether a request lies inside the device and has the right multiples. Devices check this; clients need not.
   @inlinable
