@@ -25,7 +25,7 @@ let package = Package(
     .target(name: "Pool", dependencies: ["Reactor", "CLinux"], swiftSettings: settings),
     .target(name: "Target", dependencies: ["Transport", "NVMe", "Pool", "Reactor", "CLinux"], swiftSettings: settings),
     .target(name: "Host", dependencies: ["Transport", "NVMe", "Reactor", "CLinux"], swiftSettings: settings),
-    .target(name: "Nexus", dependencies: ["Target", "Host", "Pool", "Reactor", "NVMe"], swiftSettings: settings),
+    .target(name: "Nexus", dependencies: ["Reactor", "CLinux"], swiftSettings: settings),
     .target(
       name: "Control",
       dependencies: ["Nexus", "Target", "Host", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite", "CLinux"],
@@ -45,7 +45,7 @@ let package = Package(
     .testTarget(
       name: "TargetTests", dependencies: ["Target", "Host", "Transport", "NVMe", "Pool", "Reactor", "CLinux"], swiftSettings: settings),
     .testTarget(
-      name: "NexusTests", dependencies: ["Nexus", "Target", "Host", "Pool", "Reactor", "NVMe"], swiftSettings: settings),
+      name: "NexusTests", dependencies: ["Nexus", "Reactor", "CLinux"], swiftSettings: settings),
     .testTarget(name: "ControlTests", dependencies: ["Control", "Nexus"], swiftSettings: settings),
     .testTarget(name: "BenchTests", dependencies: ["Bench", "Metrics", "Reactor"], swiftSettings: settings),
   ],

@@ -1,5 +1,5 @@
 /// What a block request asks for. The numbers are our own, not NVMe opcodes.
-public enum BlockOperation: UInt8, Sendable {
+public enum BlockOperation: UInt8, BitwiseCopyable, Sendable {
   case read
   case write
   case flush
@@ -10,7 +10,7 @@ public enum BlockOperation: UInt8, Sendable {
 }
 
 /// How a block request ended. Wire statuses are mapped to and from this at the edges (`Target`, `Host`).
-public enum BlockStatus: UInt8, Sendable {
+public enum BlockStatus: UInt8, BitwiseCopyable, Sendable {
   case success
   /// The range is not inside the device, or not in multiples of its block size.
   case outOfRange
@@ -35,7 +35,7 @@ public enum BlockStatus: UInt8, Sendable {
 }
 
 /// One block I/O. Offsets and counts are bytes, so that nobody converts block sizes twice.
-@safe public struct BlockRequest {
+@safe public struct BlockRequest: BitwiseCopyable {
   public var operation: BlockOperation
   /// The data must be durable before completion (write, writeZeroes).
   public var forceUnitAccess: Bool
@@ -86,6 +86,10 @@ open class BlockDevice: EventHandler {
   open func submit(_ request: BlockRequest, for client: BlockClient) {
     preconditionFailure("submit is not implemented")
   }
+
+  /// Ends what `client` submitted and the device has not begun, with `.aborted`: it will never execute (R12). What is running
+  /// goes on to its end. Devices that begin everything at once have nothing to do.
+  open func discardUnstarted(of client: BlockClient) {}
 
   /// Whether a request lies inside the device and has the right multiples. Devices check this; clients need not.
   @inlinable

@@ -133,6 +133,15 @@ import Reactor
     closed(reason)
   }
 
+  /// Gives the socket away, open, for another stream to go on with; nothing may be queued to send. Bytes that came behind the
+  /// PDU being handled are lost: the caller knows that there can be none.
+  public final func detach() -> Int32 {
+    precondition(!isClosed && queue.isEmpty)
+    phase = .closed
+    if isReadArmed { reactor.disarm(descriptor, handlerID, token: Self.readToken) }
+    return descriptor
+  }
+
   /// Stops parsing, sends what is queued, then half-closes; the peer is expected to close. The owner calls `close` when that
   /// takes too long.
   public final func drain() {

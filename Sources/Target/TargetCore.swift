@@ -1,0 +1,217 @@
+import NVMe
+import Reactor
+import Transport
+
+/// The target on one reactor: its connections, its subsystems, and the line for payload buffers.
+final class TargetCore: EventHandler {
+  let reactor: Reactor
+  let index: Int
+  let context: TransportContext
+  let registry: TargetRegistry
+  let log: TargetLog
+  /// Every namespace of ours has this id: a subsystem serves one volume.
+  let namespaceID: UInt32 = 1
+  private(set) var subsystems: [Subsystem] = []
+  /// Connections that have not said yet what they are.
+  private var newcomers: [Connection] = []
+  private var waiters: [Waiter] = []
+  private var firstWaiter = 0
+  private var isServing = false
+  private var listeners: [Int32] = []
+  /// Finds the core of another reactor, to hand a connection over.
+  private let handOver: @Sendable (HandedConnection, Int) -> Void
+
+  private struct Waiter {
+    let connection: Connection
+    /// The command to go on with, or nil to parse on.
+    let slot: Int?
+  }
+
+  private static let tickToken: UInt64 = 1
+  private static let listenerToken: UInt64 = 2
+
+  init(
+    reactor: Reactor, registry: TargetRegistry, log: TargetLog, handOver: @escaping @Sendable (HandedConnection, Int) -> Void
+  ) {
+    self.reactor = reactor
+    index = reactor.index
+    context = TransportContext(reactor: reactor)
+    self.registry = registry
+    self.log = log
+    self.handOver = handOver
+    super.init()
+    reactor.register(self)
+    reactor.schedule(afterNanoseconds: TargetLimits.tickNanoseconds, handlerID, token: Self.tickToken)
+  }
+
+  // MARK: Subsystems
+
+  func add(_ subsystem: Subsystem) { subsystems.append(subsystem) }
+
+  func subsystem(nqn: String) -> Subsystem? { subsystems.first { $0.description.nqn == nqn } }
+
+  /// Ends everything of a subsystem; `body` is called when its last command is settled.
+  func remove(nqn: String, then body: @escaping () -> Void) {
+    guard let index = subsystems.firstIndex(where: { $0.description.nqn == nqn }) else {
+      body()
+      return
+    }
+    let subsystem = subsystems.remove(at: index)
+    leaving.append(subsystem)
+    subsystem.endAll { [self] in
+      leaving.removeAll { $0 === subsystem }
+      body()
+    }
+  }
+
+  /// Removed subsystems with commands still running.
+  private var leaving: [Subsystem] = []
+
+  // MARK: Connections
+
+  func listen(_ descriptor: Int32) {
+    listeners.append(descriptor)
+    reactor.armReadable(descriptor, handlerID, token: Self.listenerToken + UInt64(listeners.count - 1))
+  }
+
+  func stopListening() {
+    for (offset, descriptor) in listeners.enumerated() {
+      reactor.disarm(descriptor, handlerID, token: Self.listenerToken + UInt64(offset))
+      closeDescriptor(descriptor)
+    }
+    listeners = []
+  }
+
+  override func completed(token: UInt64, result: Int32) {
+    if token == Self.tickToken {
+      tick()
+      reactor.schedule(afterNanoseconds: TargetLimits.tickNanoseconds, handlerID, token: Self.tickToken)
+      return
+    }
+    let offset = Int(token - Self.listenerToken)
+    guard offset < listeners.count else { return }
+    // Bounded per pass, so that a flood of connections leaves room for I/O.
+    for _ in 0..<64 {
+      guard let descriptor = Socket.accept(listeners[offset]) else { break }
+      accept(descriptor)
+    }
+    reactor.armReadable(listeners[offset], handlerID, token: token)
+  }
+
+  private func accept(_ descriptor: Int32) {
+    let peer = Socket.peerAddress(descriptor)
+    guard let admission = registry.admit(peer?.host ?? "") else {
+      log.write("refused a connection from \(peer?.description ?? "?"): too many connections")
+      closeDescriptor(descriptor)
+      return
+    }
+    let connection = Connection(core: self, descriptor: descriptor, peer: peer, admission: admission)
+    newcomers.append(connection)
+    connection.open()
+  }
+
+  /// Gives a connection that wants a subsystem of another reactor to that reactor.
+  func handOver(_ connection: Connection, entry: SubmissionEntry, data: ConnectData, to reactorIndex: Int) {
+    let handed = HandedConnection(
+      descriptor: connection.detach(), peer: connection.peer, admission: connection.admission,
+      usesHeaderDigest: connection.usesHeaderDigest, usesDataDigest: connection.usesDataDigest,
+      hostDataAlignment: connection.hostDataAlignment, entry: entry, data: data)
+    connection.admission = nil
+    newcomers.removeAll { $0 === connection }
+    connection.retire()
+    handOver(handed, reactorIndex)
+  }
+
+  func take(_ handed: HandedConnection) {
+    let connection = Connection(core: self, descriptor: handed.descriptor, peer: handed.peer, admission: handed.admission)
+    connection.usesHeaderDigest = handed.usesHeaderDigest
+    connection.usesDataDigest = handed.usesDataDigest
+    connection.hostDataAlignment = handed.hostDataAlignment
+    connection.stage = .connecting
+    newcomers.append(connection)
+    connection.open()
+    connection.connect(handed.entry, handed.data)
+  }
+
+  /// A connection has become a queue of a subsystem.
+  func connectionServes(_ connection: Connection) { newcomers.removeAll { $0 === connection } }
+
+  func connectionClosed(_ connection: Connection) {
+    newcomers.removeAll { $0 === connection }
+    if let subsystem = connection.subsystem, let controller = connection.controller {
+      // The admin queue is the controller: without it, its I/O queues end too. A lost I/O queue ends the association as well,
+      // for a host that lost one resets the controller.
+      subsystem.end(controller)
+    }
+    if connection.executingCount == 0 { connectionSettled(connection) }
+  }
+
+  func connectionSettled(_ connection: Connection) {
+    let subsystem = connection.subsystem
+    connection.retire()
+    subsystem?.connectionSettled(connection)
+    connection.subsystem = nil
+  }
+
+  private func tick() {
+    let now = reactor.now
+    for connection in newcomers where connection.deadline <= now { connection.close(.bySelf) }
+    for subsystem in subsystems {
+      subsystem.tick(now: now)
+      for connection in subsystem.connections where connection.stage == .terminating && connection.deadline <= now {
+        connection.close(.bySelf)
+      }
+    }
+    for subsystem in leaving { subsystem.tick(now: now) }
+  }
+
+  // MARK: Payload buffers
+
+  /// Whether somebody waits, so that a newcomer must line up too.
+  var mustLineUp: Bool { firstWaiter < waiters.count && !isServing }
+
+  /// Puts a command (or a whole connection) in line for a buffer.
+  func waitForBuffer(_ connection: Connection, slot: Int?) {
+    if isServing {
+      // The one being served found nothing yet: it stays first.
+      firstWaiter -= 1
+      isServing = false
+    } else {
+      waiters.append(Waiter(connection: connection, slot: slot))
+    }
+  }
+
+  @inline(__always)
+  func bufferReleased() {
+    if firstWaiter < waiters.count { reactor.requestFlush(self) }
+  }
+
+  /// Serves the line, first come first served, as far as there is memory.
+  override func flush() {
+    while firstWaiter < waiters.count {
+      let waiter = waiters[firstWaiter]
+      firstWaiter += 1
+      if waiter.connection.isClosed { continue }
+      isServing = true
+      if let slot = waiter.slot { waiter.connection.startWithBuffer(slot) } else { waiter.connection.resumeReceiving() }
+      if !isServing { break }
+      isServing = false
+    }
+    if firstWaiter == waiters.count || firstWaiter > 1024 {
+      waiters.removeFirst(firstWaiter)
+      firstWaiter = 0
+    }
+  }
+}
+
+/// A connection on its way from one reactor to another.
+struct HandedConnection: Sendable {
+  let descriptor: Int32
+  let peer: SocketAddress?
+  let admission: Admission?
+  let usesHeaderDigest: Bool
+  let usesDataDigest: Bool
+  let hostDataAlignment: UInt32
+  let entry: SubmissionEntry
+  let data: ConnectData
+}
