@@ -115,9 +115,8 @@ public final class Reactor {
 
   @inline(__always)
   func dispatch(userData: UInt64, result: Int32) {
-    handlers.withHandler(UInt32(truncatingIfNeeded: userData >> HandlerID.tokenBits)) { handler in
-      handler.completed(token: userData & (1 << HandlerID.tokenBits - 1), result: result)
-    }
+    guard let handler = unsafe handlers.find(UInt32(truncatingIfNeeded: userData >> HandlerID.tokenBits)) else { return }
+    unsafe handler._withUnsafeGuaranteedRef { $0.completed(token: userData & (1 << HandlerID.tokenBits - 1), result: result) }
   }
 
   /// Calls `completed` of the handler later in this pass, never from inside this call.
@@ -272,21 +271,24 @@ public final class Reactor {
     while index < hot.count {
       let id = hot[index]
       var isBusy = false
-      handlers.withHandler(id.rawValue) { isBusy = $0.poll() }
+      if let handler = unsafe handlers.find(id.rawValue) { isBusy = unsafe handler._withUnsafeGuaranteedRef { $0.poll() } }
       if isBusy { work += 1 }
       index += 1
     }
     work += drainDeferred()
     index = 0
     while index < flushRequests.count {
-      handlers.withHandler(flushRequests[index].rawValue) { handler in
-        handler.isFlushRequested = false
-        handler.flush()
+      if let handler = unsafe handlers.find(flushRequests[index].rawValue) {
+        unsafe handler._withUnsafeGuaranteedRef { handler in
+          handler.isFlushRequested = false
+          handler.flush()
+        }
       }
       index += 1
     }
     flushRequests.removeAll(keepingCapacity: true)
     engine.flush()
+    handlers.buryRemoved()
     return work > 0 || !deferred.isEmpty
   }
 
@@ -302,7 +304,9 @@ public final class Reactor {
   }
 
   private func sleep(atMost limit: UInt64 = .max) {
-    while let id = hot.popLast() { handlers.withHandler(id.rawValue) { $0.prepareToSleep() } }
+    while let id = hot.popLast() {
+      if let handler = unsafe handlers.find(id.rawValue) { unsafe handler._withUnsafeGuaranteedRef { $0.prepareToSleep() } }
+    }
     guard flushRequests.isEmpty, deferred.isEmpty, mailbox.prepareToSleep() else { return }
     let start = now
     var timeout = timers.nextDeadline.map { $0 > start ? $0 - start : 0 }

@@ -10,6 +10,7 @@ import Synchronization
   private let generations: UnsafeMutablePointer<UInt8>
   private var free: [UInt16] = []
   private var used = 1
+  private var removed: [Unmanaged<EventHandler>] = unsafe []
 
   init() {
     unsafe slots = .allocate(capacity: Self.capacity)
@@ -21,6 +22,7 @@ import Synchronization
 
   deinit {
     for index in 1..<used { unsafe slots[index]?.release() }
+    for unsafe reference in unsafe removed { unsafe reference.release() }
     unsafe slots.deallocate()
     unsafe generations.deallocate()
   }
@@ -51,16 +53,24 @@ import Synchronization
     unsafe generations[index] &+= 1
     // First in, first out: an index rests as long as possible before it is used again.
     free.insert(UInt16(index), at: 0)
-    unsafe reference?.release()
+    // A handler may remove itself from inside its own method.
+    if let reference = unsafe reference { unsafe removed.append(reference) }
   }
 
+  /// The handler of an id, or nil for a stale one. It stays alive until `buryRemoved`, whatever it does meanwhile.
   @inline(__always)
-  func withHandler(_ rawValue: UInt32, _ body: (EventHandler) -> Void) {
+  func find(_ rawValue: UInt32) -> Unmanaged<EventHandler>? {
     let index = Int(rawValue & 0xFFFF)
-    guard index < used, unsafe generations[index] == UInt8(truncatingIfNeeded: rawValue >> 16), let handler = unsafe slots[index] else {
-      return
-    }
-    unsafe handler._withUnsafeGuaranteedRef { body($0) }
+    guard index < used, unsafe generations[index] == UInt8(truncatingIfNeeded: rawValue >> 16) else { return nil }
+    return unsafe slots[index]
+  }
+
+  /// Releases what was removed. No handler's method may be running.
+  mutating func buryRemoved() {
+    if unsafe removed.isEmpty { return }
+    let dead = unsafe removed
+    unsafe removed = []
+    for unsafe reference in unsafe dead { unsafe reference.release() }
   }
 }
 

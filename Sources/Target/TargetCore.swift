@@ -1,3 +1,4 @@
+import Glibc
 import NVMe
 import Reactor
 import Transport
@@ -11,13 +12,14 @@ final class TargetCore: EventHandler {
   let log: TargetLog
   /// Every namespace of ours has this id: a subsystem serves one volume.
   let namespaceID: UInt32 = 1
-  private(set) var subsystems: [Subsystem] = []
+  private(set) var subsystems: [ServedSubsystem] = []
   /// Connections that have not said yet what they are.
   private var newcomers: [Connection] = []
   private var waiters: [Waiter] = []
   private var firstWaiter = 0
   private var isServing = false
   private var listeners: [Int32] = []
+  private var portals: [UInt16] = []
   /// Finds the core of another reactor, to hand a connection over.
   private let handOver: @Sendable (HandedConnection, Int) -> Void
 
@@ -46,13 +48,36 @@ final class TargetCore: EventHandler {
 
   // MARK: Subsystems
 
-  func add(_ subsystem: Subsystem) { subsystems.append(subsystem) }
+  func add(_ subsystem: ServedSubsystem) { subsystems.append(subsystem) }
 
-  func subsystem(nqn: String) -> Subsystem? { subsystems.first { $0.description.nqn == nqn } }
+  func subsystem(name: QualifiedName) -> ServedSubsystem? { subsystems.first { $0.core.name == name } }
+
+  /// Takes over what discovery tells, and lets hosts know that asked to be.
+  func setDiscoveryRecords(_ records: [DiscoveryRecord]) {
+    guard let subsystem = subsystem(name: .discovery) else { return }
+    subsystem.core.setDiscoveryRecords(records)
+    subsystem.deliverEvents()
+  }
+
+  /// The namespace is another size now, or is reached otherwise.
+  func setNamespace(_ namespace: NamespaceDescription, of name: QualifiedName) {
+    guard let subsystem = subsystem(name: name) else { return }
+    subsystem.core.setNamespace(namespace)
+    subsystem.deliverEvents()
+  }
+
+  /// Sets who may connect; hosts that now may not are ended, and `body` is called when their commands are settled (R13).
+  func setAllowedHosts(_ hosts: HostFilter, of name: QualifiedName, then body: @escaping () -> Void) {
+    guard let subsystem = subsystem(name: name) else {
+      body()
+      return
+    }
+    subsystem.end(subsystem.core.setAllowedHosts(hosts), then: body)
+  }
 
   /// Ends everything of a subsystem; `body` is called when its last command is settled.
-  func remove(nqn: String, then body: @escaping () -> Void) {
-    guard let index = subsystems.firstIndex(where: { $0.description.nqn == nqn }) else {
+  func remove(_ name: QualifiedName, then body: @escaping () -> Void) {
+    guard let index = subsystems.firstIndex(where: { $0.core.name == name }) else {
       body()
       return
     }
@@ -64,20 +89,31 @@ final class TargetCore: EventHandler {
     }
   }
 
+  /// Ends all subsystems.
+  func removeAll(then body: @escaping () -> Void) {
+    for connection in newcomers { connection.close(.bySelf) }
+    guard let first = subsystems.first else {
+      body()
+      return
+    }
+    remove(first.core.name) { [self] in removeAll(then: body) }
+  }
+
   /// Removed subsystems with commands still running.
-  private var leaving: [Subsystem] = []
+  private var leaving: [ServedSubsystem] = []
 
   // MARK: Connections
 
-  func listen(_ descriptor: Int32) {
+  func listen(_ descriptor: Int32, portal: UInt16) {
     listeners.append(descriptor)
+    portals.append(portal)
     reactor.armReadable(descriptor, handlerID, token: Self.listenerToken + UInt64(listeners.count - 1))
   }
 
   func stopListening() {
     for (offset, descriptor) in listeners.enumerated() {
       reactor.disarm(descriptor, handlerID, token: Self.listenerToken + UInt64(offset))
-      closeDescriptor(descriptor)
+      close(descriptor)
     }
     listeners = []
   }
@@ -93,29 +129,29 @@ final class TargetCore: EventHandler {
     // Bounded per pass, so that a flood of connections leaves room for I/O.
     for _ in 0..<64 {
       guard let descriptor = Socket.accept(listeners[offset]) else { break }
-      accept(descriptor)
+      accept(descriptor, portal: portals[offset])
     }
     reactor.armReadable(listeners[offset], handlerID, token: token)
   }
 
-  private func accept(_ descriptor: Int32) {
+  private func accept(_ descriptor: Int32, portal: UInt16) {
     let peer = Socket.peerAddress(descriptor)
     guard let admission = registry.admit(peer?.host ?? "") else {
       log.write("refused a connection from \(peer?.description ?? "?"): too many connections")
-      closeDescriptor(descriptor)
+      close(descriptor)
       return
     }
-    let connection = Connection(core: self, descriptor: descriptor, peer: peer, admission: admission)
+    let connection = Connection(core: self, descriptor: descriptor, peer: peer, portal: portal, admission: admission)
     newcomers.append(connection)
     connection.open()
   }
 
   /// Gives a connection that wants a subsystem of another reactor to that reactor.
-  func handOver(_ connection: Connection, entry: SubmissionEntry, data: ConnectData, to reactorIndex: Int) {
+  func handOver(_ connection: Connection, entry: SubmissionEntry, request: ConnectRequest, to reactorIndex: Int) {
     let handed = HandedConnection(
-      descriptor: connection.detach(), peer: connection.peer, admission: connection.admission,
+      descriptor: connection.detach(), peer: connection.peer, portal: connection.portal, admission: connection.admission,
       usesHeaderDigest: connection.usesHeaderDigest, usesDataDigest: connection.usesDataDigest,
-      hostDataAlignment: connection.hostDataAlignment, entry: entry, data: data)
+      hostDataAlignment: connection.hostDataAlignment, entry: entry, request: request)
     connection.admission = nil
     newcomers.removeAll { $0 === connection }
     connection.retire()
@@ -123,14 +159,14 @@ final class TargetCore: EventHandler {
   }
 
   func take(_ handed: HandedConnection) {
-    let connection = Connection(core: self, descriptor: handed.descriptor, peer: handed.peer, admission: handed.admission)
+    let connection = Connection(core: self, descriptor: handed.descriptor, peer: handed.peer, portal: handed.portal, admission: handed.admission)
     connection.usesHeaderDigest = handed.usesHeaderDigest
     connection.usesDataDigest = handed.usesDataDigest
     connection.hostDataAlignment = handed.hostDataAlignment
     connection.stage = .connecting
     newcomers.append(connection)
     connection.open()
-    connection.connect(handed.entry, handed.data)
+    connection.connect(handed.entry, handed.request)
   }
 
   /// A connection has become a queue of a subsystem.
@@ -156,12 +192,7 @@ final class TargetCore: EventHandler {
   private func tick() {
     let now = reactor.now
     for connection in newcomers where connection.deadline <= now { connection.close(.bySelf) }
-    for subsystem in subsystems {
-      subsystem.tick(now: now)
-      for connection in subsystem.connections where connection.stage == .terminating && connection.deadline <= now {
-        connection.close(.bySelf)
-      }
-    }
+    for subsystem in subsystems { subsystem.tick(now: now) }
     for subsystem in leaving { subsystem.tick(now: now) }
   }
 
@@ -208,10 +239,11 @@ final class TargetCore: EventHandler {
 struct HandedConnection: Sendable {
   let descriptor: Int32
   let peer: SocketAddress?
+  let portal: UInt16
   let admission: Admission?
   let usesHeaderDigest: Bool
   let usesDataDigest: Bool
   let hostDataAlignment: UInt32
   let entry: SubmissionEntry
-  let data: ConnectData
+  let request: ConnectRequest
 }

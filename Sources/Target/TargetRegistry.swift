@@ -7,10 +7,13 @@ public struct TargetPortal: Equatable, Sendable {
   public let address: SocketAddress
   /// PORTID of the discovery log.
   public let portID: UInt16
+  /// False for the well-known discovery port, where hosts only ask.
+  public let servesVolumes: Bool
 
-  public init(address: SocketAddress, portID: UInt16) {
+  public init(address: SocketAddress, portID: UInt16, servesVolumes: Bool = true) {
     self.address = address
     self.portID = portID
+    self.servesVolumes = servesVolumes
   }
 }
 
@@ -18,19 +21,18 @@ public struct TargetPortal: Equatable, Sendable {
 /// are. Looked at when connections come and go, never per command.
 public final class TargetRegistry: Sendable {
   struct Entry {
-    let nqn: String
+    let name: QualifiedName
     let reactorIndex: Int
     let isDiscoverable: Bool
-    let allowedHosts: AllowedHosts
+    var allowedHosts: HostFilter
   }
 
   private struct State {
     var entries: [Entry] = []
     var portals: [TargetPortal] = []
-    var generation: UInt64 = 1
     var connections = 0
     var connectionsByHost: [String: Int] = [:]
-    var listeners: [@Sendable () -> Void] = []
+    var listener: (@Sendable ([DiscoveryRecord]) -> Void)?
   }
 
   private let state = Mutex(State())
@@ -44,44 +46,62 @@ public final class TargetRegistry: Sendable {
     self.maximumConnectionsPerHost = maximumConnectionsPerHost
   }
 
-  func reactorIndex(of nqn: String) -> Int? {
-    state.withLock { state in state.entries.first { $0.nqn == nqn }?.reactorIndex }
+  func reactorIndex(of name: QualifiedName) -> Int? {
+    state.withLock { state in state.entries.first { $0.name == name }?.reactorIndex }
   }
 
   func insert(_ entry: Entry) {
     change { state in
-      precondition(!state.entries.contains { $0.nqn == entry.nqn }, "the subsystem exists already")
+      precondition(!state.entries.contains { $0.name == entry.name }, "the subsystem exists already")
       state.entries.append(entry)
-      state.entries.sort { $0.nqn < $1.nqn }
+      state.entries.sort { $0.name.description < $1.name.description }
     }
   }
 
-  func remove(nqn: String) { change { $0.entries.removeAll { $0.nqn == nqn } } }
+  func remove(_ name: QualifiedName) { change { $0.entries.removeAll { $0.name == name } } }
 
   /// The addresses discovery announces for every subsystem.
   public func setPortals(_ portals: [TargetPortal]) { change { $0.portals = portals } }
 
-  /// Calls `listener` after every change of what discovery tells, on any thread.
-  func onChange(_ listener: @escaping @Sendable () -> Void) { state.withLock { $0.listeners.append(listener) } }
-
-  private func change(_ body: (inout sending State) -> Void) {
-    let listeners = state.withLock { state in
-      body(&state)
-      state.generation += 1
-      return state.listeners
+  /// Who may see a subsystem changed.
+  func setAllowedHosts(_ hosts: HostFilter, of name: QualifiedName) {
+    change { state in
+      guard let index = state.entries.firstIndex(where: { $0.name == name }) else { return }
+      state.entries[index].allowedHosts = hosts
     }
-    for listener in listeners { listener() }
   }
 
-  /// The subsystems a host may see, one record per portal, and the generation of the whole.
-  func discovery(for hostNQN: String) -> (generation: UInt64, records: [(nqn: String, portal: TargetPortal)], portals: [TargetPortal]) {
+  /// Calls `listener` with what discovery tells, now and after every change, on any thread.
+  func onChange(_ listener: @escaping @Sendable ([DiscoveryRecord]) -> Void) {
+    change { $0.listener = listener }
+  }
+
+  private func change(_ body: (inout sending State) -> Void) {
+    // Told under the lock, so that two changes are never told in the wrong order.
     state.withLock { state in
-      var records: [(nqn: String, portal: TargetPortal)] = []
-      for entry in state.entries where entry.isDiscoverable && entry.allowedHosts.contains(hostNQN) {
-        for portal in state.portals { records.append((entry.nqn, portal)) }
-      }
-      return (state.generation, records, state.portals)
+      body(&state)
+      state.listener?(Self.records(state))
     }
+  }
+
+  /// One record per discoverable subsystem and portal, after those of the discovery subsystem itself.
+  private static func records(_ state: State) -> [DiscoveryRecord] {
+    var records: [DiscoveryRecord] = []
+    for portal in state.portals {
+      records.append(
+        DiscoveryRecord(
+          subsystemName: .discovery, kind: .currentDiscovery, address: portal.address.host, port: portal.address.port,
+          portIdentifier: portal.portID))
+    }
+    for entry in state.entries where entry.isDiscoverable {
+      for portal in state.portals where portal.servesVolumes {
+        records.append(
+          DiscoveryRecord(
+            subsystemName: entry.name, kind: .nvm, address: portal.address.host, port: portal.address.port,
+            portIdentifier: portal.portID, allowedHosts: entry.allowedHosts))
+      }
+    }
+    return records
   }
 
   /// Counts a new connection; nil when there are too many.

@@ -11,18 +11,16 @@ public final class TargetServer: Sendable {
   private let reactors: [ReactorReference]
   private let log: TargetLog
   private let cores: Mutex<[ReactorBound<TargetCore>]>
-  private let serialSeed: Identifier128
 
   /// Starts a target on these reactors, with a discovery subsystem on the first.
   public init(
-    reactors: [ReactorReference], serialSeed: Identifier128, registry: TargetRegistry = TargetRegistry(),
+    reactors: [ReactorReference], serialNumber: String, registry: TargetRegistry = TargetRegistry(),
     log: TargetLog
   ) {
     precondition(!reactors.isEmpty)
     self.reactors = reactors
     self.registry = registry
     self.log = log
-    self.serialSeed = serialSeed
     cores = Mutex([])
     for reactor in reactors {
       let core = reactor.call { [registry, self] reactor in
@@ -31,12 +29,15 @@ public final class TargetServer: Sendable {
       }
       cores.withLock { $0.append(core) }
     }
-    let description = SubsystemDescription.discovery(serialSeed: serialSeed)
+    let description = SubsystemDescription.discovery(serialNumber: serialNumber)
     let first = core(0)
-    reactors[0].call { _ in first.value.addDiscovery(description) }
+    reactors[0].call { _ in
+      first.value.add(ServedSubsystem(core: Subsystem(description), device: nil, usesReplicaArena: false))
+    }
     registry.insert(
-      .init(nqn: description.nqn, reactorIndex: reactors[0].index, isDiscoverable: false, allowedHosts: .any))
-    registry.onChange { [weak self] in self?.announceDiscoveryChange() }
+      .init(name: description.name, reactorIndex: reactors[0].index, isDiscoverable: false, allowedHosts: .any))
+    let reactor = reactors[0]
+    registry.onChange { records in reactor.post { _ in first.value.setDiscoveryRecords(records) } }
   }
 
   private func core(_ position: Int) -> ReactorBound<TargetCore> { cores.withLock { $0[position] } }
@@ -52,17 +53,13 @@ public final class TargetServer: Sendable {
     reactors[position].post { _ in core.value.take(handed) }
   }
 
-  private func announceDiscoveryChange() {
-    let core = core(0)
-    reactors[0].post { _ in core.value.discoveryChanged() }
-  }
-
   /// Listens on an address. Port 0 takes a free one; the address in use is returned.
-  public func listen(on address: SocketAddress) throws(SystemError) -> SocketAddress {
+  /// `portID` tells listeners apart: a host is one and the same only through the same one.
+  public func listen(on address: SocketAddress, portID: UInt16) throws(SystemError) -> SocketAddress {
     let descriptor = try Socket.listen(on: address)
     let bound = Socket.localAddress(descriptor) ?? address
     let core = core(0)
-    reactors[0].call { _ in core.value.listen(descriptor) }
+    reactors[0].call { _ in core.value.listen(descriptor, portal: portID) }
     return bound
   }
 
@@ -80,27 +77,38 @@ public final class TargetServer: Sendable {
     guard let position = position(ofReactor: index) else { preconditionFailure("no reactor \(index)") }
     let core = core(position)
     reactors[position].call { _ in
-      core.value.add(Subsystem(description: description, device: device.value, usesReplicaArena: usesReplicaArena))
+      core.value.add(
+        ServedSubsystem(core: Subsystem(description), device: device.value, usesReplicaArena: usesReplicaArena))
     }
     registry.insert(
-      .init(nqn: description.nqn, reactorIndex: index, isDiscoverable: isDiscoverable, allowedHosts: description.allowedHosts))
+      .init(name: description.name, reactorIndex: index, isDiscoverable: isDiscoverable, allowedHosts: description.allowedHosts))
   }
 
   /// Ends a subsystem: no new connections, the old ones end, and their commands are settled when this returns.
-  public func remove(nqn: String) {
-    guard let index = registry.reactorIndex(of: nqn), let position = position(ofReactor: index) else { return }
-    registry.remove(nqn: nqn)
+  public func remove(_ name: QualifiedName) {
+    guard let index = registry.reactorIndex(of: name), let position = position(ofReactor: index) else { return }
+    registry.remove(name)
     let core = core(position)
-    reactors[position].callAsynchronously { (_, done: @escaping @Sendable (Bool) -> Void) in
-      core.value.remove(nqn: nqn) { done(true) }
+    _ = reactors[position].callAsynchronously { (_, done: @escaping @Sendable (Bool) -> Void) in
+      core.value.remove(name) { done(true) }
     }
   }
 
-  /// Tells the hosts of a subsystem that its namespace changed (size).
-  public func namespaceChanged(nqn: String) {
-    guard let index = registry.reactorIndex(of: nqn), let position = position(ofReactor: index) else { return }
+  /// Describes a subsystem's namespace anew (size, ANA state) and tells its hosts.
+  public func setNamespace(_ namespace: NamespaceDescription, of name: QualifiedName) {
+    guard let index = registry.reactorIndex(of: name), let position = position(ofReactor: index) else { return }
     let core = core(position)
-    reactors[position].call { _ in core.value.namespaceChanged(nqn: nqn) }
+    reactors[position].call { _ in core.value.setNamespace(namespace, of: name) }
+  }
+
+  /// Sets who may connect. Hosts that now may not are out, and their commands settled, when this returns (R13).
+  public func setAllowedHosts(_ hosts: HostFilter, of name: QualifiedName) {
+    guard let index = registry.reactorIndex(of: name), let position = position(ofReactor: index) else { return }
+    registry.setAllowedHosts(hosts, of: name)
+    let core = core(position)
+    _ = reactors[position].callAsynchronously { (_, done: @escaping @Sendable (Bool) -> Void) in
+      core.value.setAllowedHosts(hosts, of: name) { done(true) }
+    }
   }
 
   /// Stops listening and ends all subsystems.
@@ -109,7 +117,7 @@ public final class TargetServer: Sendable {
     reactors[0].call { _ in first.value.stopListening() }
     for position in reactors.indices {
       let core = core(position)
-      reactors[position].callAsynchronously { (_, done: @escaping @Sendable (Bool) -> Void) in
+      _ = reactors[position].callAsynchronously { (_, done: @escaping @Sendable (Bool) -> Void) in
         core.value.removeAll { done(true) }
       }
     }

@@ -58,6 +58,8 @@ import Reactor
   private final var stash: [UInt8] = []
 
   private final var queue = SendQueue()
+  /// Payloads that a send finished, before they are told.
+  private final var sentTokens: [UInt64] = []
   private final var isReadArmed = false
   private final var isWriteArmed = false
   private final var isHot = false
@@ -129,7 +131,8 @@ import Reactor
     shutdown(descriptor, Int32(SHUT_RDWR))
     Glibc.close(descriptor)
     stash = []
-    queue.removeAll { payloadSent(token: $0) }
+    queue.removeAll(sent: &sentTokens)
+    tellSent()
     closed(reason)
   }
 
@@ -194,15 +197,24 @@ import Reactor
   public final override func flush() {
     if case .closed = phase { return }
     if isWriteArmed || isConnecting { return }
-    guard unsafe queue.send(to: descriptor, vectors: context.vectors, sent: { payloadSent(token: $0) }) else {
-      close(.systemError(errno))
+    let isSound = unsafe queue.send(to: descriptor, vectors: context.vectors, sent: &sentTokens)
+    let code = errno
+    tellSent()
+    guard isSound else {
+      close(.systemError(code))
       return
     }
+    if case .closed = phase { return }
     if !queue.isEmpty {
       armWrite()
     } else if case .draining = phase {
       shutdown(descriptor, Int32(SHUT_WR))
     }
+  }
+
+  /// Tells the subclass of payloads that are with the kernel. It may queue more at once, so the queue is not being used now.
+  private func tellSent() {
+    while let token = sentTokens.popLast() { payloadSent(token: token) }
   }
 
   private func armWrite() {

@@ -106,8 +106,8 @@ import Glibc
     headerCapacity = capacity
   }
 
-  /// Sends as much as the socket takes. Returns false with errno when it is broken. `sent` hears the tokens of finished payloads.
-  mutating func send(to descriptor: Int32, vectors: UnsafeMutableBufferPointer<iovec>, sent: (UInt64) -> Void) -> Bool {
+  /// Sends as much as the socket takes. Returns false with errno when it is broken. `sent` gets the tokens of finished payloads.
+  mutating func send(to descriptor: Int32, vectors: UnsafeMutableBufferPointer<iovec>, sent: inout [UInt64]) -> Bool {
     while segmentCount > 0 {
       var count = 0
       var byteCount = 0
@@ -127,13 +127,13 @@ import Glibc
         if errno == EINTR { continue }
         return errno == EAGAIN || errno == EWOULDBLOCK
       }
-      consume(written, sent: sent)
+      consume(written, sent: &sent)
       if written < byteCount { return true }
     }
     return true
   }
 
-  private mutating func consume(_ byteCount: Int, sent: (UInt64) -> Void) {
+  private mutating func consume(_ byteCount: Int, sent: inout [UInt64]) {
     var remaining = byteCount
     pendingBytes -= byteCount
     while remaining > 0 {
@@ -144,25 +144,25 @@ import Glibc
         return
       }
       remaining -= left
-      dropFirst(segment, sent: sent)
+      dropFirst(segment, sent: &sent)
     }
   }
 
-  private mutating func dropFirst(_ segment: Segment, sent: (UInt64) -> Void) {
+  private mutating func dropFirst(_ segment: Segment, sent: inout [UInt64]) {
     segmentStart = (segmentStart + 1) & (segmentCapacity - 1)
     segmentCount -= 1
     sentOfFirst = 0
     if unsafe segment.payload == nil {
       headerStart = segment.headerOffset + UInt64(segment.byteCount)
     } else if segment.token != Self.noToken {
-      sent(segment.token)
+      sent.append(segment.token)
     }
     if segmentCount == 0 { headerStart = headerEnd }
   }
 
   /// Forgets everything; payload tokens are told as if sent: nothing refers to the payloads any more.
-  mutating func removeAll(sent: (UInt64) -> Void) {
-    while segmentCount > 0 { unsafe dropFirst(segments[segmentStart], sent: sent) }
+  mutating func removeAll(sent: inout [UInt64]) {
+    while segmentCount > 0 { unsafe dropFirst(segments[segmentStart], sent: &sent) }
     pendingBytes = 0
   }
 }

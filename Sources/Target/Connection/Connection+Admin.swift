@@ -36,111 +36,77 @@ extension Connection {
   func connectDataReceived(isIntact: Bool) {
     guard let entry = connectEntry, let buffer = unsafe slots[receivingSlot].buffer else { return }
     connectEntry = nil
-    let data: Result<ConnectData, ConnectDataError>
-    do throws(ConnectDataError) {
-      data = unsafe .success(try ConnectData(decoding: RawSpan(_unsafeStart: UnsafeRawPointer(buffer), byteCount: ConnectData.byteCount)))
-    } catch {
-      data = .failure(error)
-    }
-    releaseSlot(receivingSlot)
     guard isIntact else {
+      releaseSlot(receivingSlot)
       _ = answerConnect(entry, .transientTransportError)
       return
     }
-    switch data {
-    case .success(let data): connect(entry, data)
-    case .failure(let error):
-      _ = answerConnect(
-        entry, Status.connectInvalidParameters.withDoNotRetry,
-        result: ConnectResult.invalidParameter(offset: error.parameterOffset, isInData: true))
+    let request: Result<ConnectRequest, CommandRefusal>
+    do throws(CommandRefusal) {
+      request = unsafe .success(
+        try ConnectRequest(entry, data: RawSpan(_unsafeStart: UnsafeRawPointer(buffer), byteCount: ConnectData.byteCount)))
+    } catch {
+      request = .failure(error)
+    }
+    releaseSlot(receivingSlot)
+    switch request {
+    case .success(let request): connect(entry, request)
+    case .failure(let refusal): _ = answerConnect(entry, refusal.status, result: refusal.result)
     }
   }
 
   /// Joins a subsystem, on this reactor or on the one that owns it.
-  func connect(_ entry: SubmissionEntry, _ data: ConnectData) {
-    let nqn = data.subsystemName.description
-    guard let subsystem = core.subsystem(nqn: nqn) else {
-      if let owner = core.registry.reactorIndex(of: nqn), owner != core.index {
-        core.handOver(self, entry: entry, data: data, to: owner)
+  func connect(_ entry: SubmissionEntry, _ request: ConnectRequest) {
+    guard let subsystem = core.subsystem(name: request.data.subsystemName) else {
+      if let owner = core.registry.reactorIndex(of: request.data.subsystemName), owner != core.index {
+        core.handOver(self, entry: entry, request: request, to: owner)
       } else {
-        _ = answerConnect(
-          entry, Status.connectInvalidParameters.withDoNotRetry,
-          result: ConnectResult.invalidParameter(offset: ConnectDataError.subsystemName.parameterOffset, isInData: true))
+        let refusal = CommandRefusal.unknownSubsystem
+        _ = answerConnect(entry, refusal.status, result: refusal.result)
       }
       return
     }
-    if entry.connectQueueIdentifier == 0 {
-      connectAdminQueue(entry, data, subsystem)
-    } else {
-      connectIOQueue(entry, data, subsystem)
-    }
-  }
-
-  private func connectAdminQueue(_ entry: SubmissionEntry, _ data: ConnectData, _ subsystem: Subsystem) {
-    if let refusal = subsystem.validateAdminConnect(entry, data) {
-      _ = answerConnect(entry, refusal.status, result: refusal.result)
-      return
-    }
-    let host = Subsystem.HostIdentity(nqn: data.hostName.description, identifier: data.hostIdentifier)
-    // The Connect may wait for the older commands of its host; the handshake's deadline waits with it.
-    deadline = reactor.now + TargetLimits.settleNanoseconds + TargetLimits.handshakeNanoseconds
-    subsystem.replaceControllers(of: host, on: localPort, now: reactor.now) { [self] isSettled in
-      if isClosed { return }
-      guard isSettled, let id = subsystem.allocateControllerID() else {
-        _ = answerConnect(entry, .connectControllerBusy)
-        return
+    do throws(CommandRefusal) {
+      if request.queueIdentifier == 0 {
+        let accepted = try subsystem.core.connectAdmin(request, portal: portal, now: reactor.now)
+        for older in accepted.replaced { subsystem.end(older) }
+        join(subsystem, accepted.controller, request)
+        _ = answerConnect(entry, .success, result: accepted.result)
+      } else {
+        let accepted = try subsystem.core.connectIO(request)
+        join(subsystem, accepted.controller, request)
+        _ = answerConnect(entry, .success, result: accepted.result)
       }
-      let controller = Controller(
-        id: id, subsystem: subsystem.description, host: host, port: localPort,
-        keepAliveMilliseconds: entry.connectKeepAliveMilliseconds, discovery: core.discoverySource(host: host.nqn), now: reactor.now)
-      subsystem.add(controller)
-      join(subsystem, controller, entry)
+    } catch {
+      _ = answerConnect(entry, error.status, result: error.result)
     }
   }
 
-  private func connectIOQueue(_ entry: SubmissionEntry, _ data: ConnectData, _ subsystem: Subsystem) {
-    switch subsystem.validateIOConnect(entry, data) {
-    case .failure(let refusal): _ = answerConnect(entry, refusal.status, result: refusal.result)
-    case .success(let controller): join(subsystem, controller, entry)
-    }
-  }
-
-  private func join(_ subsystem: Subsystem, _ controller: Controller, _ entry: SubmissionEntry) {
+  private func join(_ subsystem: ServedSubsystem, _ controller: Controller, _ request: ConnectRequest) {
     self.subsystem = subsystem
     self.controller = controller
-    device = subsystem.device
+    unsafe device = subsystem.device
     usesReplicaArena = subsystem.usesReplicaArena
-    blockShift = UInt64((device?.blockSizeBytes ?? 512).trailingZeroBitCount)
-    queueID = entry.connectQueueIdentifier
-    disablesFlowControl = entry.connectDisablesFlowControl
-    let entries = Int(entry.connectQueueSizeZeroBased) + 1
-    slots = CommandSlots(entries: entries)
-    if queueID == 0 { adminEntries = [SubmissionEntry?](repeating: nil, count: entries) }
+    blockShift = UInt64((subsystem.device?.blockSizeBytes ?? 512).trailingZeroBitCount)
+    queueID = request.queueIdentifier
+    disablesFlowControl = request.disablesFlowControl
+    slots = CommandSlots(entries: request.queueEntryCount)
+    if queueID == 0 { adminEntries = [SubmissionEntry?](repeating: nil, count: request.queueEntryCount) }
     stage = .serving
     core.connectionServes(self)
     subsystem.add(self)
-    _ = answerConnect(entry, .success, result: ConnectResult.success(controllerIdentifier: controller.id))
   }
 
   // MARK: Admin commands
 
-  func receivedAdmin(_ index: Int, _ entry: SubmissionEntry, inCapsuleBytes: UInt32) -> PayloadPlan {
+  /// A command of the admin queue, or a fabrics command on any. None of those we know brings data.
+  func receivedAdmin(_ index: Int, _ entry: SubmissionEntry) -> PayloadPlan {
     guard let controller else { return refuse(index, .internalError) }
-    if queueID != 0 || entry.fabricsCommandType == .connect && entry.opcode == AdminOpcode.fabrics.rawValue {
-      return refuse(index, Status.commandSequenceError.withDoNotRetry)
-    }
+    if queueID != 0 { return refuse(index, Controller.statusOfFabricsOnIOQueue(entry)) }
     adminEntries[index] = entry
-    switch controller.dataInByteCount(entry) {
-    case .failure(let refusal): return refuse(index, refusal.status)
-    case .success(let byteCount) where byteCount > 0:
-      return receiveData(index, entry.dataPointer, byteCount: UInt32(byteCount), inCapsuleBytes: inCapsuleBytes)
-    case .success: break
-    }
-    let replyBytes = UInt32(controller.replyByteCount(entry))
+    let replyBytes = controller.replyByteCount(entry)
     if replyBytes > 0 {
-      guard entry.dataPointer.isTransportDataBlock else { return refuse(index, Status.sglDescriptorTypeInvalid.withDoNotRetry) }
-      guard entry.dataPointer.length >= replyBytes else { return refuse(index, Status.dataSGLLengthInvalid.withDoNotRetry) }
-      slots[index].transferBytes = replyBytes
+      slots[index].transferBytes = UInt32(replyBytes)
       startWithBuffer(index)
     } else {
       executeAdmin(index)
@@ -148,39 +114,33 @@ extension Connection {
     return .discard
   }
 
-  /// Whether an admin command's data come from the host.
-  func isReceivingData(_ index: Int) -> Bool { adminEntries[index]?.transfersToController ?? false }
-
   func executeAdmin(_ index: Int) {
     guard let controller, let subsystem, let entry = adminEntries[index] else { return }
     adminEntries[index] = nil
-    let byteCount = Int(slots[index].transferBytes)
-    let isDataIn = entry.transfersToController
     var nothing: UInt64 = 0
-    let outcome = withUnsafeMutableBytes(of: &nothing) { empty -> Controller.Outcome in
-      let base = slots[index].buffer ?? empty.baseAddress!
-      let dataIn = RawSpan(_unsafeStart: UnsafeRawPointer(base), byteCount: isDataIn ? byteCount : 0)
-      var reply = MutableRawSpan(_unsafeStart: base, byteCount: isDataIn ? 0 : byteCount)
-      return controller.execute(entry, dataIn: dataIn, reply: &reply, now: reactor.now)
+    let outcome = unsafe withUnsafeMutableBytes(of: &nothing) { empty -> AdminOutcome in
+      let base = unsafe slots[index].buffer ?? empty.baseAddress!
+      var reply = unsafe MutableRawSpan(_unsafeStart: base, byteCount: Int(slots[index].transferBytes))
+      return controller.execute(entry, reply: &reply, now: reactor.now)
     }
     switch outcome {
-    case .complete(let status, let result, let dataByteCount):
-      if status.isSuccess, dataByteCount > 0 {
-        sendData(index, byteCount: UInt32(dataByteCount), result: result)
-      } else {
-        respond(index, status, result: result)
+    case .complete(let completion):
+      if let aborted = completion.abortedRequest {
+        sendCompletion(
+          CompletionEntry(commandIdentifier: aborted, status: .abortRequested, submissionQueueHead: submissionQueueHead))
       }
+      if completion.status.isSuccess, completion.dataByteCount > 0 {
+        sendData(index, byteCount: UInt32(completion.dataByteCount), result: completion.result)
+      } else {
+        respond(index, completion.status, result: completion.result)
+      }
+      if let effect = completion.effect { subsystem.perform(effect, of: controller) }
     case .parked: releaseSlot(index)
     case .abort:
-      // Commands of ours are with a device at once, and those cannot be taken back: bit 0 says "not aborted".
-      respond(index, .success, result: 1)
+      // A command is with its device as soon as it is whole, and from there it cannot be taken back.
+      respond(index, .success, result: AdminCompletion.notAborted)
     }
     deliverEvents()
-    switch controller.takeEffect() {
-    case .none: break
-    case .reset: subsystem.endIOQueues(of: controller)
-    case .shutdown: subsystem.endIOQueues(of: controller)
-    }
   }
 
   /// Answers parked asynchronous event requests that have something to tell.
@@ -188,7 +148,7 @@ extension Connection {
     guard queueID == 0, !isClosed, let controller else { return }
     while let event = controller.takeEvent() {
       sendCompletion(
-        CompletionEntry(commandIdentifier: event.commandIdentifier, status: .success, result: UInt64(event.result), submissionQueueHead: submissionQueueHead))
+        CompletionEntry(commandIdentifier: event.commandIdentifier, result: event.result, submissionQueueHead: submissionQueueHead))
     }
   }
 }

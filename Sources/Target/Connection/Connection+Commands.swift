@@ -20,7 +20,7 @@ extension Connection {
     slots[index].opcode = entry.opcode
     slots[index].commandIdentifier = entry.commandIdentifier
     slots[index].isInCapsule = header.dataLength > 0
-    if queueID == 0 || entry.opcode == IOOpcode.fabrics.rawValue { return receivedAdmin(index, entry, inCapsuleBytes: header.dataLength) }
+    if queueID == 0 || entry.opcode == IOOpcode.fabrics.rawValue { return receivedAdmin(index, entry) }
 
     if entry.fusedOperation != 0 || entry.dataPointerFormat != 1 { return refuse(index, Status.invalidField.withDoNotRetry) }
     guard entry.namespaceIdentifier == core.namespaceID || (entry.opcode == IOOpcode.flush.rawValue && entry.namespaceIdentifier == .max)
@@ -133,7 +133,7 @@ extension Connection {
 
   /// The next range of a Dataset Management command, one at a time: the device cuts large ones so that they block nobody.
   func executeNextRange(_ index: Int) {
-    guard let device, let buffer = unsafe slots[index].buffer else {
+    guard let device = unsafe device, let buffer = unsafe slots[index].buffer else {
       respond(index, .namespaceNotReady)
       return
     }
@@ -173,7 +173,12 @@ extension Connection {
       return
     }
     switch slots[index].opcode {
-    case IOOpcode.read.rawValue: sendData(index)
+    case IOOpcode.read.rawValue:
+      controller?.health.countRead(bytes: Int(slots[index].transferBytes))
+      sendData(index)
+    case IOOpcode.write.rawValue:
+      controller?.health.countWrite(bytes: Int(slots[index].transferBytes))
+      respond(index, .success)
     case IOOpcode.datasetManagement.rawValue: executeNextRange(index)
     default: respond(index, .success)
     }

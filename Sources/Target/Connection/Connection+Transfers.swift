@@ -34,7 +34,7 @@ extension Connection {
     unsafe slots[index].buffer = unsafe buffer
     if slots[index].opcode == IOOpcode.read.rawValue && queueID != 0 {
       execute(index, .read)
-    } else if queueID == 0, !isReceivingData(index) {
+    } else if queueID == 0 {
       executeAdmin(index)
     } else {
       requestData(index)
@@ -97,9 +97,7 @@ extension Connection {
     }
     if !slots[index].isInCapsule && slots[index].receivedBytes < slots[index].transferBytes { return }
     endBulk(index)
-    if queueID == 0 {
-      executeAdmin(index)
-    } else if slots[index].opcode == IOOpcode.datasetManagement.rawValue {
+    if slots[index].opcode == IOOpcode.datasetManagement.rawValue {
       executeNextRange(index)
     } else {
       execute(index, .write)
@@ -140,7 +138,12 @@ extension Connection {
   /// Answers a command and frees its slot.
   func respond(_ index: Int, _ status: Status, result: UInt64 = 0) {
     appendResponse(index, status, result: result)
-    if !status.isSuccess { controller?.recordError(status, queueID: queueID, commandIdentifier: slots[index].commandIdentifier) }
+    if !status.isSuccess, queueID != 0 {
+      let failed = SubmissionEntry(
+        opcode: slots[index].opcode, commandIdentifier: slots[index].commandIdentifier, namespaceIdentifier: core.namespaceID)
+      controller?.recordError(
+        queueIdentifier: queueID, entry: failed, status: status, lba: slots[index].offsetBytes >> blockShift)
+    }
     releaseSlot(index)
   }
 

@@ -16,13 +16,15 @@ final class Connection: PDUStream {
 
   unowned let core: TargetCore
   let peer: SocketAddress?
+  /// Which listener it came through.
+  let portal: UInt16
   var stage = Stage.initializing
-  /// When the handshake must be over; when serving, when a termination gives up waiting for the peer.
+  /// When the handshake must be over; when terminating, the wait for the peer ends.
   var deadline: UInt64
   /// When the last command came, for traffic based keep-alive.
   var lastActivity: UInt64
 
-  var subsystem: Subsystem?
+  var subsystem: ServedSubsystem?
   var controller: Controller?
   var queueID: UInt16 = 0
   var slots = CommandSlots(entries: 1)
@@ -49,9 +51,10 @@ final class Connection: PDUStream {
   /// What the listener counted; released at the end.
   var admission: Admission?
 
-  init(core: TargetCore, descriptor: Int32, peer: SocketAddress?, admission: Admission?) {
+  init(core: TargetCore, descriptor: Int32, peer: SocketAddress?, portal: UInt16, admission: Admission?) {
     self.core = core
     self.peer = peer
+    self.portal = portal
     self.admission = admission
     lastActivity = core.reactor.now
     deadline = core.reactor.now + TargetLimits.handshakeNanoseconds

@@ -1,0 +1,127 @@
+import NVMe
+import Reactor
+
+/// A subsystem being served: its core, the device behind its namespace, and the connections of its controllers.
+///
+/// Lives on one reactor. A controller that ends closes its connections at once; it is forgotten only when the last command of
+/// the last of them is settled, and until then no new controller of the same host becomes ready (R12).
+final class ServedSubsystem {
+  let core: Subsystem
+  /// What serves the namespace; nil for discovery.
+  let device: BlockDevice?
+  let usesReplicaArena: Bool
+  private(set) var connections: [Connection] = []
+  /// Controllers whose connections were closed and whose commands are not all settled.
+  private var ending: [Controller] = []
+  /// Resets, shutdowns and enables that wait for commands to settle.
+  private var effects: [(controller: Controller, effect: ControllerEffect)] = []
+  /// Who waits for which controllers to be gone.
+  private var waits: [(controllers: [Controller], body: () -> Void)] = []
+
+  init(core: Subsystem, device: BlockDevice?, usesReplicaArena: Bool) {
+    self.core = core
+    self.device = device
+    self.usesReplicaArena = usesReplicaArena
+  }
+
+  /// Why commands cannot be served on this path now, if so.
+  @inline(__always)
+  var pathStatus: Status? {
+    guard let namespace = core.namespace else { return .namespaceNotReady }
+    switch namespace.anaState {
+    case .optimized, .nonOptimized: return nil
+    case .inaccessible: return .anaInaccessible
+    case .persistentLoss: return .anaPersistentLoss
+    case .change: return .anaTransition
+    }
+  }
+
+  func add(_ connection: Connection) { connections.append(connection) }
+
+  private func connections(of controller: Controller) -> [Connection] { connections.filter { $0.controller === controller } }
+
+  /// Ends a controller: its connections close, what runs is tracked to its end.
+  func end(_ controller: Controller) {
+    if ending.contains(where: { $0 === controller }) { return }
+    ending.append(controller)
+    for connection in connections(of: controller) where !connection.isClosed { connection.close(.bySelf) }
+    settle()
+  }
+
+  /// Ends some controllers; `body` is called when their commands are settled.
+  func end(_ controllers: [Controller], then body: @escaping () -> Void) {
+    for controller in controllers { end(controller) }
+    waits.append((controllers, body))
+    settle()
+  }
+
+  /// What a property write asked for: done now, or when the commands in the way are settled.
+  func perform(_ effect: ControllerEffect, of controller: Controller) {
+    switch effect {
+    case .enable: break
+    case .reset, .shutdown:
+      for connection in connections(of: controller) where connection.queueID != 0 && !connection.isClosed {
+        connection.close(.bySelf)
+      }
+    }
+    effects.append((controller, effect))
+    settle()
+  }
+
+  /// The connection is closed and its last command has ended.
+  func connectionSettled(_ connection: Connection) {
+    connections.removeAll { $0 === connection }
+    if let controller = connection.controller, connection.queueID != 0 { controller.ioQueueClosed(connection.queueID) }
+    settle()
+  }
+
+  /// Goes on with whatever waited for commands to end.
+  private func settle() {
+    for controller in ending where connections(of: controller).isEmpty { core.remove(controller) }
+    ending.removeAll { connections(of: $0).isEmpty }
+    var index = 0
+    while index < effects.count {
+      let (controller, effect) = effects[index]
+      if isInTheWay(of: effect, controller) {
+        index += 1
+      } else {
+        effects.remove(at: index)
+        controller.effectPerformed(effect)
+        deliverEvents(of: controller)
+      }
+    }
+    let over = waits.filter { wait in wait.controllers.allSatisfy { connections(of: $0).isEmpty } }
+    waits.removeAll { wait in wait.controllers.allSatisfy { connections(of: $0).isEmpty } }
+    for wait in over { wait.body() }
+  }
+
+  private func isInTheWay(of effect: ControllerEffect, _ controller: Controller) -> Bool {
+    switch effect {
+    case .enable:
+      ending.contains {
+        $0 !== controller && $0.hostName == controller.hostName && $0.hostIdentifier == controller.hostIdentifier
+          && $0.portal == controller.portal
+      }
+    case .reset, .shutdown: connections(of: controller).contains { $0.queueID != 0 }
+    }
+  }
+
+  /// Ends all controllers; `body` is called when every command is settled.
+  func endAll(then body: @escaping () -> Void) { end(core.controllers + ending, then: body) }
+
+  /// Tells hosts what changed, as far as they asked.
+  func deliverEvents() {
+    for controller in core.controllers { deliverEvents(of: controller) }
+  }
+
+  private func deliverEvents(of controller: Controller) {
+    connections.first { $0.controller === controller && $0.queueID == 0 }?.deliverEvents()
+  }
+
+  /// Ends controllers whose hosts have fallen silent.
+  func tick(now: UInt64) {
+    for connection in connections where !connection.isClosed { connection.controller?.touch(connection.lastActivity) }
+    for controller in core.controllers where controller.isExpired(now) { end(controller) }
+    for connection in connections where connection.stage == .terminating && connection.deadline <= now { connection.close(.bySelf) }
+  }
+}
