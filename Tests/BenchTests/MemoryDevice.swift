@@ -28,6 +28,8 @@ final class MemoryDevice: BlockDevice {
   var statusOfRead: (Int) -> BlockStatus = { _ in .success }
   /// Failed writes reach the medium nevertheless.
   var failedWritesTakeEffect = false
+  /// If set, the device delivers by itself, one request per event of that reactor.
+  var reactor: Reactor?
   private(set) var storage: [UInt8]
   private var previous: [UInt8]
   private var queue: [(request: BlockRequest, client: BlockClient)] = []
@@ -55,10 +57,13 @@ final class MemoryDevice: BlockDevice {
     }
     queue.append((request, client))
     largestQueue = max(largestQueue, queue.count)
+    reactor?.postpone(handlerID, token: 0, result: 0)
   }
 
   /// Offsets of the writes that wait for delivery.
   var queuedWriteOffsets: [UInt64] { queue.filter { $0.request.operation == .write }.map(\.request.offsetBytes) }
+
+  override func completed(token: UInt64, result: Int32) { _ = deliverOne() }
 
   /// Carries out and completes one request; false if there is none.
   func deliverOne() -> Bool {
