@@ -1,0 +1,146 @@
+import Reactor
+
+/// Why something about a pool or a file could not be done. `message` says what, on which object and why; `hint` what to do.
+public enum PoolError: Error, Equatable, Sendable {
+  /// A system call failed; `action` reads as in "could not ⟨action⟩ ⟨path⟩".
+  case system(path: String, action: String, code: Int32)
+  /// Another process, or another part of this one, has it open.
+  case inUse(path: String)
+  /// Neither a regular file nor a block device.
+  case unsuitable(path: String, what: String)
+  /// Fewer bytes than are needed.
+  case tooSmall(path: String, byteCount: UInt64, neededBytes: UInt64)
+  /// It holds something that is not ours.
+  case foreignContent(path: String, what: String)
+  /// It holds a pool already.
+  case poolExists(path: String, name: String)
+  /// It holds no pool and nothing else that is known.
+  case notAPool(path: String)
+  /// Shorter than its superblock says.
+  case truncated(path: String, byteCount: UInt64, expectedBytes: UInt64)
+  /// No copy of the superblock can be trusted.
+  case corruptSuperblock(path: String, detail: String)
+  /// No slot of the replica table can be trusted.
+  case corruptMetadata(path: String, detail: String)
+  /// Written by a later version of Keelson.
+  case newerVersion(path: String, found: UInt32, supported: UInt32)
+  /// Uses features this version does not know.
+  case unknownFeatures(path: String, bits: UInt32)
+  case invalidLocation(text: String)
+  case invalidName(name: String)
+  case invalidClusterSize(byteCount: UInt64)
+  /// More memory was asked for than the machine has.
+  case notEnoughMemory(neededBytes: UInt64, presentBytes: UInt64)
+  case invalidReplicaSize(pool: String, byteCount: UInt64, blockSizeBytes: UInt32)
+  case unsupportedBlockSize(pool: String, blockSizeBytes: UInt32, sectorBytes: UInt32)
+  case replicaExists(pool: String, id: Identifier)
+  case unknownReplica(pool: String, id: Identifier)
+  case replicaInUse(pool: String, id: Identifier)
+  case noSpace(pool: String, neededBytes: UInt64, freeBytes: UInt64)
+  /// The replica table has no room for one more.
+  case metadataFull(pool: String)
+  case closed(pool: String)
+}
+
+extension PoolError: CustomStringConvertible {
+  public var description: String { hint.isEmpty ? message : "\(message). \(hint)" }
+
+  /// A short, stable name for programs.
+  public var code: String {
+    switch self {
+    case .system: "system_error"
+    case .inUse: "pool_in_use"
+    case .unsuitable: "unsuitable_file"
+    case .tooSmall: "too_small"
+    case .foreignContent: "foreign_content"
+    case .poolExists: "pool_exists"
+    case .notAPool: "not_a_pool"
+    case .truncated: "truncated"
+    case .corruptSuperblock: "corrupt_superblock"
+    case .corruptMetadata: "corrupt_metadata"
+    case .newerVersion: "newer_version"
+    case .unknownFeatures: "unknown_features"
+    case .invalidLocation: "invalid_location"
+    case .invalidName: "invalid_name"
+    case .invalidClusterSize: "invalid_cluster_size"
+    case .notEnoughMemory: "not_enough_memory"
+    case .invalidReplicaSize: "invalid_size"
+    case .unsupportedBlockSize: "unsupported_block_size"
+    case .replicaExists: "replica_exists"
+    case .unknownReplica: "replica_not_found"
+    case .replicaInUse: "replica_in_use"
+    case .noSpace: "no_space"
+    case .metadataFull: "metadata_full"
+    case .closed: "pool_closed"
+    }
+  }
+
+  /// What was tried, on what, and why it failed; without a full stop.
+  public var message: String {
+    switch self {
+    case .system(let path, let action, let code): "could not \(action) \(path): \(SystemError.message(code))"
+    case .inUse(let path): "could not open \(path): it is in use by another process or mounted"
+    case .unsuitable(let path, let what): "could not use \(path): it is \(what), not a regular file or a block device"
+    case .tooSmall(let path, let byteCount, let needed): "could not use \(path): it has \(byteCount) bytes, \(needed) are needed"
+    case .foreignContent(let path, let what): "will not touch \(path): it holds \(what)"
+    case .poolExists(let path, let name): "will not format \(path): it holds the Keelson pool “\(name)”"
+    case .notAPool(let path): "could not open \(path): it holds no Keelson pool"
+    case .truncated(let path, let byteCount, let expected):
+      "could not open the pool \(path): it has \(byteCount) bytes, its superblock says \(expected), so its end is missing"
+    case .corruptSuperblock(let path, let detail): "could not open the pool \(path): both copies of its superblock are damaged (\(detail))"
+    case .corruptMetadata(let path, let detail): "could not open the pool \(path): both slots of its replica table are damaged (\(detail))"
+    case .newerVersion(let path, let found, let supported):
+      "could not open the pool \(path): it has format version \(found), this program knows versions up to \(supported)"
+    case .unknownFeatures(let path, let bits):
+      "could not open the pool \(path): it uses features this program does not know (bits 0x\(String(bits, radix: 16)))"
+    case .invalidLocation(let text): "“\(text)” is neither a path nor mem:SIZE"
+    case .invalidName(let name): "“\(name)” is not a pool name"
+    case .invalidClusterSize(let byteCount): "\(byteCount) bytes is not a cluster size"
+    case .notEnoughMemory(let needed, let present): "could not make a pool of \(needed) bytes in memory: the machine has \(present)"
+    case .invalidReplicaSize(let pool, let byteCount, let blockSize):
+      "could not create a replica of \(byteCount) bytes in the pool \(pool): not a multiple of its block size \(blockSize) above 0"
+    case .unsupportedBlockSize(let pool, let blockSize, let sector):
+      "could not create a replica with blocks of \(blockSize) bytes in the pool \(pool): its device has sectors of \(sector) bytes"
+    case .replicaExists(let pool, let id): "the pool \(pool) has a replica \(id) already"
+    case .unknownReplica(let pool, let id): "the pool \(pool) has no replica \(id)"
+    case .replicaInUse(let pool, let id): "the replica \(id) of the pool \(pool) is in use"
+    case .noSpace(let pool, let needed, let free):
+      "could not create a replica of \(needed) bytes in the pool \(pool): it has \(free) bytes free"
+    case .metadataFull(let pool): "could not create a replica in the pool \(pool): its replica table is full"
+    case .closed(let pool): "the pool \(pool) is closed"
+    }
+  }
+
+  /// What to do about it; empty where there is nothing better to say than the message.
+  public var hint: String {
+    switch self {
+    case .system(_, _, let code):
+      switch code {
+      case 2: "Check the path"
+      case 1, 13: "Run with the permissions to read and write it"
+      case 28: "Make room on the file system"
+      default: ""
+      }
+    case .inUse: "Stop the other process, or unmount it"
+    case .unsuitable: "Give the path of a regular file or a block device"
+    case .tooSmall: "Give a larger file or device"
+    case .foreignContent, .poolExists: "If its content may be lost, format it with --force"
+    case .notAPool: "Format it first, or check the path"
+    case .truncated: "Extend the file to its full size, or restore it from a backup"
+    case .corruptSuperblock, .corruptMetadata:
+      "Restore it from a backup, or format it anew with --force and let its replicas be rebuilt from their peers"
+    case .newerVersion, .unknownFeatures: "Use the newer version of Keelson"
+    case .invalidLocation: "Give a path, or for example mem:512MiB"
+    case .invalidName: "Use 1 to \(Superblock.maximumNameBytes) bytes of printable text"
+    case .invalidClusterSize: "Use a power of two from 64 KiB to 64 MiB"
+    case .notEnoughMemory: "Ask for less"
+    case .invalidReplicaSize: "Give a size in multiples of the block size"
+    case .unsupportedBlockSize: "Use a block size of 512 or 4096 that is not below the sector size"
+    case .replicaExists, .unknownReplica: "List the replicas to see what is there"
+    case .replicaInUse: "Close it first"
+    case .noSpace: "Delete replicas, or use another pool"
+    case .metadataFull: "Delete replicas, or format the pool with larger clusters"
+    case .closed: "Open it again"
+    }
+  }
+}
