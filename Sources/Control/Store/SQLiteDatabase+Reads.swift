@@ -50,8 +50,10 @@ extension SQLiteDatabase {
     return found
   }
 
-  /// When the next lease of this boot ends, on the boot clock.
-  func nextLeaseExpiry() throws(StoreError) -> UInt64? { try integer("SELECT min(expires_at) FROM lease") }
+  /// When the next lease ends, on the boot clock; those of another boot have ended at 0.
+  func nextLeaseExpiry(bootID: String) throws(StoreError) -> UInt64? {
+    try integer("SELECT min(CASE WHEN boot_id = ? THEN expires_at ELSE 0 END) FROM lease", [.text(bootID)])
+  }
 }
 
 extension StoreEntry {

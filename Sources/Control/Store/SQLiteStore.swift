@@ -17,7 +17,7 @@ public final class SQLiteStore: StateStore {
     }
   }
 
-  private let engine: SQLiteEngine
+  let engine: SQLiteEngine
   let watcher: SQLiteWatcher
 
   /// Opens the store at `path`, creating it if there is no file. Next to it lie SQLite's `-wal` and `-shm` and the empty `-bell`.
@@ -74,7 +74,7 @@ public final class SQLiteStore: StateStore {
       if next <= head.compacted { throw .compacted(asked: next, oldest: head.compacted + 1) }
       return next
     }
-    return SQLiteWatch(engine: engine, watcher: watcher, prefix: prefix, next: next)
+    return SQLiteWatch(store: self, prefix: prefix, next: next)
   }
 
   public func grantLease(ttlSeconds: Int) throws(StoreError) -> StoreLease {

@@ -9,14 +9,13 @@ final class SQLiteWatch: StoreWatch {
     var isCancelled = false
   }
 
-  private let engine: SQLiteEngine
-  private let watcher: SQLiteWatcher
+  /// Kept, so that the store stays open as long as it is watched.
+  private let store: SQLiteStore
   private let prefix: String
   private let state: Mutex<State>
 
-  init(engine: SQLiteEngine, watcher: SQLiteWatcher, prefix: String, next: StoreRevision) {
-    self.engine = engine
-    self.watcher = watcher
+  init(store: SQLiteStore, prefix: String, next: StoreRevision) {
+    self.store = store
     self.prefix = prefix
     state = Mutex(State(next: next))
   }
@@ -26,7 +25,7 @@ final class SQLiteWatch: StoreWatch {
       if state.isCancelled { throw .watchCancelled }
       return state.next
     }
-    let (events, head) = try engine.read { (database) throws(StoreError) in
+    let (events, head) = try store.engine.read { (database) throws(StoreError) in
       let head = try database.head()
       if next <= head.compacted { throw .compacted(asked: next, oldest: head.compacted + 1) }
       if next > head.revision + 1 { throw .revisionFromFuture(asked: next, current: head.revision) }
@@ -47,12 +46,12 @@ final class SQLiteWatch: StoreWatch {
       if let batch = try poll() { return batch }
       if let deadline, BootClock.nanoseconds() >= deadline { return nil }
       let known = state.withLock { $0.next - 1 }
-      try watcher.wait(beyond: known, deadline: deadline) { state.withLock { $0.isCancelled } }
+      try store.watcher.wait(beyond: known, deadline: deadline) { state.withLock { $0.isCancelled } }
     }
   }
 
   func cancel() {
     state.withLock { $0.isCancelled = true }
-    watcher.wakeWaiters()
+    store.watcher.wakeWaiters()
   }
 }

@@ -81,7 +81,7 @@ final class SQLiteWatcher: @unchecked Sendable {
     let leastNanoseconds: UInt64 = 10_000_000
     do throws(StoreError) {
       let (head, expiry) = try engine.read { (database) throws(StoreError) in
-        (try database.head().revision, try database.nextLeaseExpiry())
+        (try database.head().revision, try database.nextLeaseExpiry(bootID: engine.bootID))
       }
       condition.withLock {
         if head > revision {

@@ -121,12 +121,12 @@ import Testing
     let threads = watches.map { watch in Thread { _ = try? watch.next(timeoutNanoseconds: nil) } }
     for thread in threads { thread.start() }
     usleep(200_000)
-    let before = stores.map(\.wakeUpCount)
+    let before = stores.map(\.watcher.wakeUpCount)
     usleep(700_000)
-    #expect(stores.map(\.wakeUpCount) == before)
+    #expect(stores.map(\.watcher.wakeUpCount) == before)
     try stores[0].keepAlive(lease.id)
     usleep(50_000)
-    #expect(stores.map(\.wakeUpCount) == before)
+    #expect(stores.map(\.watcher.wakeUpCount) == before)
     for watch in watches { watch.cancel() }
   }
 

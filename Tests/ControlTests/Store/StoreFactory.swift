@@ -12,7 +12,7 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
 
   static let sqlite = StoreFactory(name: "SQLite") {
     let directory = try TemporaryDirectory()
-    return TestStore(directory: directory) { try SQLiteStore(path: directory.path + "/state.db") }
+    return TestStore { try SQLiteStore(path: directory.path + "/state.db") }
   }
 
   /// Every implementation of the contract.
@@ -20,20 +20,24 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
 }
 
 struct TestStore: Sendable {
-  let directory: TemporaryDirectory?
   let open: @Sendable () throws -> any StateStore
 }
 
-/// A directory that goes away with its last user.
-final class TemporaryDirectory: Sendable {
+/// A directory of its own, removed with all others when the tests end.
+struct TemporaryDirectory: Sendable {
   let path: String
 
+  private static let root: String = {
+    atexit { TemporaryDirectory.removeAll() }
+    return FileManager.default.temporaryDirectory.path + "/keelson-tests-\(ProcessInfo.processInfo.processIdentifier)"
+  }()
+
   init() throws {
-    path = FileManager.default.temporaryDirectory.path + "/keelson-test-" + UUID().uuidString
+    path = Self.root + "/" + UUID().uuidString
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
   }
 
-  deinit { try? FileManager.default.removeItem(atPath: path) }
+  private static func removeAll() { try? FileManager.default.removeItem(atPath: root) }
 }
 
 extension StateStore {
