@@ -1,0 +1,66 @@
+/// A replica that a node shall hold. At `assign/<node>/replica/<id>`.
+public struct ReplicaAssignment: StoredObject {
+  public static let kind = "replica assignment"
+
+  public var id: ReplicaID
+  public var volumeID: VolumeID
+  public var volumeName: String
+  public var sizeBytes: UInt64
+  public var blockSizeBytes: UInt32
+  /// The name of a pool of that node.
+  public var pool: String
+  /// The node whose nexus may connect.
+  public var nexusNode: String
+  /// The replica is to be deleted: this is the tombstone that names it (R18).
+  public var deleting: Bool
+
+  public init(
+    id: ReplicaID, volumeID: VolumeID, volumeName: String, sizeBytes: UInt64, blockSizeBytes: UInt32, pool: String, nexusNode: String,
+    deleting: Bool = false
+  ) {
+    self.id = id
+    self.volumeID = volumeID
+    self.volumeName = volumeName
+    self.sizeBytes = sizeBytes
+    self.blockSizeBytes = blockSizeBytes
+    self.pool = pool
+    self.nexusNode = nexusNode
+    self.deleting = deleting
+  }
+}
+
+/// A nexus that a node shall run. At `assign/<node>/nexus/<volumeID>`.
+public struct NexusAssignment: StoredObject {
+  public static let kind = "nexus assignment"
+
+  /// Where one replica of the volume is.
+  public struct Replica: Codable, Equatable, Sendable {
+    public var id: ReplicaID
+    public var node: String
+    public var pool: String
+
+    public init(id: ReplicaID, node: String, pool: String) {
+      self.id = id
+      self.node = node
+      self.pool = pool
+    }
+  }
+
+  public var volumeID: VolumeID
+  public var volumeName: String
+  public var sizeBytes: UInt64
+  public var blockSizeBytes: UInt32
+  public var replicas: [Replica]
+  public var deleting: Bool
+
+  public init(
+    volumeID: VolumeID, volumeName: String, sizeBytes: UInt64, blockSizeBytes: UInt32, replicas: [Replica], deleting: Bool = false
+  ) {
+    self.volumeID = volumeID
+    self.volumeName = volumeName
+    self.sizeBytes = sizeBytes
+    self.blockSizeBytes = blockSizeBytes
+    self.replicas = replicas
+    self.deleting = deleting
+  }
+}

@@ -1,0 +1,44 @@
+/// The replicas that hold every acknowledged write (R2, R3). At `insync/<volumeID>`, written by compare-and-swap only: by the controller when
+/// it creates the volume, then by the volume's nexus.
+public struct InSyncRecord: StoredObject {
+  public static let kind = "in-sync record"
+
+  /// A replica that left the set.
+  public struct Absent: Codable, Equatable, Sendable {
+    public var id: ReplicaID
+    public var reason: String
+    /// The generation in which it left.
+    public var atGeneration: UInt64
+
+    public init(id: ReplicaID, reason: String, atGeneration: UInt64) {
+      self.id = id
+      self.reason = reason
+      self.atGeneration = atGeneration
+    }
+  }
+
+  /// 0 until the first nexus starts; each start takes a number never used before.
+  public var generation: UInt64
+  /// Raised by every change of the members.
+  public var setVersion: UInt64
+  public var nexusNode: String
+  /// The incarnation of the nexus's process; empty at generation 0.
+  public var nexusIncarnation: String
+  public var members: [ReplicaID]
+  public var out: [Absent]
+  /// The last nexus stopped in order: all members are equal.
+  public var clean: Bool
+
+  public init(
+    generation: UInt64, setVersion: UInt64, nexusNode: String, nexusIncarnation: String, members: [ReplicaID], out: [Absent] = [],
+    clean: Bool
+  ) {
+    self.generation = generation
+    self.setVersion = setVersion
+    self.nexusNode = nexusNode
+    self.nexusIncarnation = nexusIncarnation
+    self.members = members
+    self.out = out
+    self.clean = clean
+  }
+}

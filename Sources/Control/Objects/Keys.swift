@@ -1,0 +1,31 @@
+/// Where objects lie in the store. Keys are laid out by writer: `spec/` the command line and the controller, `assign/<node>/` the
+/// controller, `status/<node>/` that node, `insync/` the volume's nexus, `lease/` whoever holds it.
+///
+/// Names have passed `Names.validate` before they become part of a key.
+public enum Keys {
+  public static let volumeSpecs = "spec/volume/"
+  public static let assignments = "assign/"
+  public static let statuses = "status/"
+  public static let inSyncRecords = "insync/"
+  public static let controllerLease = "lease/controller"
+  /// The controller writes what it has to say under its own name; no node may be called so.
+  public static let controllerName = "controller"
+
+  public static func volumeSpec(name: String) -> String { volumeSpecs + name }
+
+  /// All a node has to watch.
+  public static func assignments(node: String) -> String { "assign/\(node)/" }
+  public static func replicaAssignments(node: String) -> String { "assign/\(node)/replica/" }
+  public static func replicaAssignment(node: String, _ id: ReplicaID) -> String { "assign/\(node)/replica/\(id)" }
+  public static func nexusAssignments(node: String) -> String { "assign/\(node)/nexus/" }
+  public static func nexusAssignment(node: String, _ volume: VolumeID) -> String { "assign/\(node)/nexus/\(volume)" }
+
+  public static func statuses(node: String) -> String { "status/\(node)/" }
+  public static func nodeStatus(_ node: String) -> String { "status/\(node)/node" }
+  public static func poolStatus(node: String, _ pool: String) -> String { "status/\(node)/pool/\(pool)" }
+  public static func replicaStatus(node: String, _ id: ReplicaID) -> String { "status/\(node)/replica/\(id)" }
+  public static func nexusStatus(node: String, _ volume: VolumeID) -> String { "status/\(node)/nexus/\(volume)" }
+  public static func volumeNote(name: String) -> String { "status/\(controllerName)/volume/\(name)" }
+
+  public static func inSync(_ volume: VolumeID) -> String { inSyncRecords + "\(volume)" }
+}

@@ -1,0 +1,186 @@
+import Foundation
+
+/// Where a node's target listens, in the words of the NVMe discovery log (NVMe over Fabrics: ADRFAM, TRADDR, TRSVCID).
+public struct TransportAddress: Codable, Equatable, Sendable {
+  /// "ipv4" or "ipv6".
+  public var adrfam: String
+  public var traddr: String
+  public var trsvcid: String
+
+  public init(adrfam: String, traddr: String, trsvcid: String) {
+    self.adrfam = adrfam
+    self.traddr = traddr
+    self.trsvcid = trsvcid
+  }
+}
+
+/// A running node process. At `status/<node>/node`, attached to the process's lease: it vanishes with the process.
+public struct NodeStatus: StoredObject {
+  public static let kind = "node status"
+
+  public enum State: String, Codable, Sendable {
+    case starting, ready, stopping
+  }
+
+  public var name: String
+  public var pid: Int32
+  /// Different for each run of the process.
+  public var incarnation: String
+  public var addresses: [TransportAddress]
+  /// "io_uring" or "libaio".
+  public var ioEngine: String
+  public var state: State
+  public var startedAt: Date
+
+  public init(
+    name: String, pid: Int32, incarnation: String, addresses: [TransportAddress], ioEngine: String, state: State, startedAt: Date
+  ) {
+    self.name = name
+    self.pid = pid
+    self.incarnation = incarnation
+    self.addresses = addresses
+    self.ioEngine = ioEngine
+    self.state = state
+    self.startedAt = Date(timeIntervalSince1970: startedAt.timeIntervalSince1970.rounded(.down))
+  }
+}
+
+/// A pool of a node. At `status/<node>/pool/<name>`.
+public struct PoolStatus: StoredObject {
+  public static let kind = "pool status"
+
+  public enum Kind: String, Codable, Sendable {
+    case file, block, memory
+  }
+
+  public enum State: String, Codable, Sendable {
+    case ready, faulted
+  }
+
+  public var name: String
+  public var uuid: String
+  public var poolKind: Kind
+  public var path: String
+  public var sizeBytes: UInt64
+  public var freeBytes: UInt64
+  /// Replicas take whole clusters of this size.
+  public var clusterBytes: UInt64
+  public var state: State
+  public var message: String?
+
+  enum CodingKeys: String, CodingKey {
+    case name, uuid
+    case poolKind = "kind"
+    case path, sizeBytes, freeBytes, clusterBytes, state, message
+  }
+
+  public init(
+    name: String, uuid: String, kind: Kind, path: String, sizeBytes: UInt64, freeBytes: UInt64, clusterBytes: UInt64, state: State,
+    message: String? = nil
+  ) {
+    self.name = name
+    self.uuid = uuid
+    poolKind = kind
+    self.path = path
+    self.sizeBytes = sizeBytes
+    self.freeBytes = freeBytes
+    self.clusterBytes = clusterBytes
+    self.state = state
+    self.message = message
+  }
+}
+
+/// A replica as its node sees it. At `status/<node>/replica/<id>`.
+public struct ReplicaStatus: StoredObject {
+  public static let kind = "replica status"
+
+  public enum State: String, Codable, Sendable {
+    case creating, ready, faulted, deleted
+  }
+
+  public var id: ReplicaID
+  public var volumeID: VolumeID
+  public var pool: String
+  public var state: State
+  public var message: String?
+  public var subnqn: String
+
+  public init(id: ReplicaID, volumeID: VolumeID, pool: String, state: State, message: String? = nil) {
+    self.id = id
+    self.volumeID = volumeID
+    self.pool = pool
+    self.state = state
+    self.message = message
+    subnqn = NQN.replica(id)
+  }
+}
+
+/// A nexus as its node sees it. At `status/<node>/nexus/<volumeID>`.
+public struct NexusStatus: StoredObject {
+  public static let kind = "nexus status"
+
+  public enum State: String, Codable, Sendable {
+    case starting, healthy, degraded, blocked, faulted
+  }
+
+  /// One replica as the nexus sees it.
+  public struct Replica: Codable, Equatable, Sendable {
+    public enum State: String, Codable, Sendable {
+      case inSync, out, unreachable
+    }
+
+    public var id: ReplicaID
+    public var node: String
+    public var state: State
+    public var reason: String?
+
+    public init(id: ReplicaID, node: String, state: State, reason: String? = nil) {
+      self.id = id
+      self.node = node
+      self.state = state
+      self.reason = reason
+    }
+  }
+
+  public var volumeID: VolumeID
+  public var state: State
+  public var message: String?
+  public var generation: UInt64
+  public var subnqn: String
+  public var replicas: [Replica]
+
+  public init(volumeID: VolumeID, state: State, message: String? = nil, generation: UInt64, replicas: [Replica]) {
+    self.volumeID = volumeID
+    self.state = state
+    self.message = message
+    self.generation = generation
+    subnqn = NQN.volume(volumeID)
+    self.replicas = replicas
+  }
+}
+
+/// What the controller has to say about a volume it cannot place. At `status/controller/volume/<name>`.
+public struct VolumeNote: StoredObject {
+  public static let kind = "volume note"
+
+  public enum State: String, Codable, Sendable {
+    case pending
+  }
+
+  public var state: State
+  public var message: String
+
+  public init(state: State, message: String) {
+    self.state = state
+    self.message = message
+  }
+}
+
+/// Who leads. At `lease/controller`, attached to that process's lease.
+public struct LeaderRecord: StoredObject {
+  public static let kind = "leader record"
+
+  public var holder: String
+
+  public init(holder: String) { self.holder = holder }
+}

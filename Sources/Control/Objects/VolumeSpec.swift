@@ -1,0 +1,75 @@
+import Foundation
+
+/// What a user asked for. At `spec/volume/<name>`.
+public struct VolumeSpec: StoredObject {
+  public static let kind = "volume spec"
+  public static let sizeStepBytes: UInt64 = 1 << 20
+  public static let maximumSizeBytes: UInt64 = 64 << 40
+  public static let maximumReplicaCount = 3
+
+  public var id: VolumeID
+  public var name: String
+  /// A multiple of 1 MiB, from 1 MiB to 64 TiB.
+  public var sizeBytes: UInt64
+  public var replicaCount: Int
+  /// 512 or 4096.
+  public var blockSizeBytes: UInt32
+  /// Below this many replicas in sync the volume serves nothing (R1); nil means the default for the replica count.
+  public var minInSync: Int?
+  /// Whole seconds.
+  public var createdAt: Date
+  /// The volume is to go. Never taken back.
+  public var deleting: Bool
+
+  public init(
+    id: VolumeID = VolumeID(), name: String, sizeBytes: UInt64, replicaCount: Int, blockSizeBytes: UInt32 = 512, minInSync: Int? = nil,
+    createdAt: Date, deleting: Bool = false
+  ) {
+    self.id = id
+    self.name = name
+    self.sizeBytes = sizeBytes
+    self.replicaCount = replicaCount
+    self.blockSizeBytes = blockSizeBytes
+    self.minInSync = minInSync
+    self.createdAt = Date(timeIntervalSince1970: createdAt.timeIntervalSince1970.rounded(.down))
+    self.deleting = deleting
+  }
+
+  /// `minInSync`, or its default: 2 of 3, else 1 (R1).
+  public var effectiveMinInSync: Int { minInSync ?? (replicaCount >= 3 ? 2 : 1) }
+
+  /// Throws unless every field may be asked for.
+  public func validate() throws(ObjectError) {
+    try Names.validate(name, kind: "volume name")
+    let what = "volume \(name)"
+    if sizeBytes < Self.sizeStepBytes || sizeBytes > Self.maximumSizeBytes {
+      throw .invalid(what: what, reason: "its size is \(ByteText.of(sizeBytes)); it must be 1 MiB to 64 TiB")
+    }
+    if sizeBytes % Self.sizeStepBytes != 0 {
+      throw .invalid(what: what, reason: "its size of \(sizeBytes) bytes is not a multiple of 1 MiB")
+    }
+    if !(1...Self.maximumReplicaCount).contains(replicaCount) {
+      throw .invalid(what: what, reason: "\(replicaCount) replicas were asked for; 1 to \(Self.maximumReplicaCount) are possible")
+    }
+    if blockSizeBytes != 512 && blockSizeBytes != 4096 {
+      throw .invalid(what: what, reason: "its block size is \(blockSizeBytes); it must be 512 or 4096")
+    }
+    if let minInSync, !(1...replicaCount).contains(minInSync) {
+      throw .invalid(what: what, reason: "minInSync is \(minInSync); it must be 1 to the number of replicas, \(replicaCount)")
+    }
+  }
+}
+
+/// Byte counts for people.
+enum ByteText {
+  /// In the largest binary unit that leaves at least 1, with up to one decimal: "12 MiB", "1.5 GiB".
+  static func of(_ bytes: UInt64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+    var unit = 0
+    while unit + 1 < units.count && bytes >> (10 * UInt64(unit + 1)) != 0 { unit += 1 }
+    let tenths = (Double(bytes) / Double(1 << (10 * UInt64(unit))) * 10).rounded(.down)
+    let whole = UInt64(tenths) / 10
+    let tenth = UInt64(tenths) % 10
+    return tenth == 0 ? "\(whole) \(units[unit])" : "\(whole).\(tenth) \(units[unit])"
+  }
+}
