@@ -35,3 +35,52 @@ need_swift() {
 json() {
   python3 -c 'import json, sys; d = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"
 }
+
+# first_free_port COUNT : prints the first of COUNT successive TCP ports that nobody listens on.
+first_free_port() {
+  local count=$1 attempt base offset taken
+  taken=" $(awk 'FNR > 1 && $4 == "0A" { split($2, a, ":"); print a[2] }' /proc/net/tcp /proc/net/tcp6 2>/dev/null |
+    while read -r hex; do printf '%d ' "0x$hex"; done)"
+  for ((attempt = 0; attempt < 50; attempt++)); do
+    base=$((20000 + RANDOM % 10000))
+    for ((offset = 0; offset < count; offset++)); do [[ $taken != *" $((base + offset)) "* ]] || continue 2; done
+    echo "$base"
+    return
+  done
+  fail "found no $count free TCP ports in a row above 20000"
+}
+
+# start_dev BINARY LOG ARGUMENT... : starts `keelson dev` and returns when volumes can be created. Sets dev_pid, and exports
+# KEELSON_DIR's value as the caller set it. With `dev_outlives_script` set, dev goes on when the script ends.
+start_dev() {
+  local binary=$1 log=$2 tenths wrapper=(setpriv --pdeathsig TERM)
+  shift 2
+  [[ -z ${dev_outlives_script:-} ]] || wrapper=(setsid nohup)
+  "${wrapper[@]}" "$binary" dev "$@" >"$log" 2>&1 </dev/null &
+  dev_pid=$!
+  disown "$dev_pid"
+  for ((tenths = 0; tenths < 600; tenths++)); do
+    ! grep -qx ready "$log" || return 0
+    kill -0 "$dev_pid" 2>/dev/null || break
+    sleep 0.1
+  done
+  tail -n 30 "$log" >&2
+  fail "keelson dev $* did not become ready; the end of its log is above"
+}
+
+# stop_dev : ends `keelson dev` and everything it started; a process that has not ended by itself within 20 s is killed.
+stop_dev() {
+  local tenths pid pids
+  [[ -n ${dev_pid:-} ]] || return 0
+  pids="$dev_pid $(cat /proc/"$dev_pid"/task/*/children 2>/dev/null || true)"
+  kill -TERM "$dev_pid" 2>/dev/null || true
+  dev_pid=
+  for ((tenths = 0; tenths < 200; tenths++)); do
+    # shellcheck disable=SC2086
+    kill -0 $pids 2>/dev/null || return 0
+    sleep 0.1
+  done
+  for pid in $pids; do
+    ! kill -9 "$pid" 2>/dev/null || echo "${0##*/}: process $pid of keelson dev had to be killed" >&2
+  done
+}

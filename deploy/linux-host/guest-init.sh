@@ -24,14 +24,17 @@ ip addr add 10.0.2.15/24 dev eth0 && ip link set eth0 up
 echo 60 >/proc/sys/kernel/hung_task_timeout_secs
 
 setsid sh -c '/guest/script; echo $? >/run/status' &
-waited=0
-while [ ! -s /run/status ] && [ $waited -lt $((timeout_seconds * 5)) ]; do sleep 0.2; waited=$((waited + 1)); done
+while [ ! -s /run/status ]; do
+  read -r uptime idle </proc/uptime
+  [ "${uptime%.*}" -lt "$timeout_seconds" ] || break
+  sleep 0.2
+done
 if [ -s /run/status ]; then
   read -r status </run/status
 else
   status=124
-  echo "linux-host: the guest script did not end within $timeout_seconds s; tasks that wait:"
-  ps -o pid,stat,time,args | grep -v ']$'
+  echo "linux-host: the guest script had not ended $timeout_seconds s after boot; tasks that wait:"
+  ps -o pid,stat,args | grep -v ']$'
   echo w >/proc/sysrq-trigger
   sleep 1
 fi
@@ -44,4 +47,4 @@ elif [ "$status" != 0 ]; then
   dmesg | sed '1,/Run .init as init/d' | tail -n 40
 fi
 tell_machine "exit $status $complaints"
-poweroff -f
+poweroff -n -f

@@ -64,7 +64,7 @@ setpriv --pdeathsig KILL qemu-system-x86_64 \
   -nodefaults -no-user-config -display none -no-reboot \
   -machine pc -accel tcg,thread=multi -cpu max,la57=off -smp 2 -m 1024 \
   -kernel "$kernel" -initrd "$work/initramfs" \
-  -append "console=ttyS0 quiet loglevel=1 panic=-1 log_buf_len=4M mitigations=off nowatchdog no_timer_check cryptomgr.notests \
+  -append "console=ttyS0 quiet loglevel=1 panic=-1 oops=panic log_buf_len=4M mitigations=off nowatchdog no_timer_check cryptomgr.notests \
 random.trust_cpu=on rcupdate.rcu_cpu_stall_suppress=1 workqueue.watchdog_thresh=0" \
   -chardev stdio,id=console,signal=off -serial chardev:console \
   -netdev user,id=net,ipv6=off -device virtio-net-pci,netdev=net,romfile= \
