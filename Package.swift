@@ -48,6 +48,7 @@ let package = Package(
       name: "NexusTests", dependencies: ["Nexus", "Reactor", "CLinux"], swiftSettings: settings),
     .testTarget(name: "ControlTests", dependencies: ["Control", "Nexus"], swiftSettings: settings),
     .testTarget(name: "BenchTests", dependencies: ["Bench", "Metrics", "Reactor"], swiftSettings: settings),
+    .testTarget(name: "LinuxHostTests", swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,215 @@
+#!/bin/bash
+# Prints Keelson's figures as ratios, both sides measured alternately in one run; each figure is the median of its runs.
+#
+#   run.sh [file|volume1|volume2|network|idle]...     without a name: all of them
+#
+# Environment: KEELSON_BINARY (default: a release build made now), RUNS (3), SECONDS_PER_RUN (5), SCRATCH (a folder on the
+# disk to measure, default: the temporary folder; it takes about 10 GiB).
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+source "$root/deploy/library.sh"
+
+all=(file volume1 volume2 network idle)
+for name; do
+  [[ " ${all[*]} " == *" $name "* ]] || { sed -n 's/^#   //p' "${BASH_SOURCE[0]}" >&2 && exit 2; }
+done
+names=("${@:-${all[@]}}")
+runs=${RUNS:-3} seconds=${SECONDS_PER_RUN:-5}
+file_bytes=$((2 << 30)) volume_size=1GiB
+
+install_missing fio python3 util-linux
+if [[ -z ${KEELSON_BINARY:-} ]]; then
+  need_swift
+  (cd "$root" && swift build -c release --product keelson)
+  KEELSON_BINARY=$(cd "$root" && swift build -c release --show-bin-path)/keelson
+fi
+work=$(mktemp -d "${SCRATCH:-${TMPDIR:-/tmp}}/keelson-benchmark.XXXXXX")
+export KEELSON_DIR=$work/dev
+finish() {
+  stop_dev
+  rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# iops_in FILE : I/Os per second, reads and writes together, of a JSON report of bench or fio.
+iops_in() {
+  # fio may write notes before its document.
+  sed -n '/^{/,$p' "$1" | json 'd["jobs"][0].get("read", {}).get("iops", 0) + d["jobs"][0].get("write", {}).get("iops", 0)'
+}
+
+# bench TARGET ARGUMENT... : prints IOPS; $pin, when set, is the core that the load generator stays on.
+bench() {
+  local target=$1
+  shift
+  ${pin:+taskset -c "$pin"} "$KEELSON_BINARY" bench "$target" --runtime "$seconds" --output json "$@" >"$work/bench.json" ||
+    fail "keelson bench $target $* failed: $(tail -c 1000 "$work/bench.json")"
+  iops_in "$work/bench.json"
+}
+
+# fio_on FILE PATTERN : prints IOPS of fio at queue depth 32 with 4 KiB blocks.
+fio_on() {
+  fio --name=figure --filename="$1" --size="$file_bytes" --rw="$2" --bs=4k --iodepth=32 --ioengine=io_uring --direct=1 \
+    --runtime="$seconds" --time_based --output-format=json --output="$work/fio.json" || fail "fio on $1 failed"
+  iops_in "$work/fio.json"
+}
+
+# compute EXPRESSION VALUE... : a number; v[0], v[1]... are the values.
+compute() {
+  python3 -c 'import sys; v = [float(a) for a in sys.argv[2:]]; print(eval(sys.argv[1]))' "$@"
+}
+
+# median FILE
+median() {
+  python3 -c 'import statistics, sys; print(statistics.median(float(line) for line in open(sys.argv[1])))' "$1"
+}
+
+# A file written from end to end, so that its blocks exist before anything is measured.
+write_file() {
+  dd if=/dev/zero of="$1" bs=4M count=$((file_bytes >> 22)) oflag=direct status=none
+}
+
+# CPU seconds that all processes of the running `keelson dev` have used.
+cpu_seconds() {
+  local process
+  for process in $(node_processes); do sed 's/.*) //' "/proc/$process/stat"; done |
+    awk -v ticks="$(getconf CLK_TCK)" '{ sum += $12 + $13 } END { print sum / ticks }'
+}
+
+node_processes() {
+  "$KEELSON_BINARY" node list --output json | json '" ".join(str(n["pid"]) for n in d)'
+}
+
+# start ARGUMENT... : a fresh `keelson dev`; $pin_dev, when set, is the core it stays on.
+start() {
+  stop_dev
+  rm -rf "$KEELSON_DIR"
+  start_dev "$KEELSON_BINARY" "$work/dev.log" --dir "$KEELSON_DIR" --port "$(first_free_port 16)" "$@"
+  [[ -z ${pin_dev:-} ]] || for process in $(node_processes); do taskset -a -c -p "$pin_dev" "$process" >/dev/null; done
+}
+
+# volume NAME REPLICAS : a volume that was written once from end to end, as far as the time allows.
+volume() {
+  "$KEELSON_BINARY" volume create "$1" --size "${3:-$volume_size}" --replicas "$2" >/dev/null
+  "$KEELSON_BINARY" bench "$1" --rw write --bs 1m --iodepth 8 --runtime 10 --output json >/dev/null
+}
+
+# bench_with_cpu TARGET FILE PATTERN : appends IOPS to FILE and the daemons' CPU seconds per million I/Os to FILE.cpu.
+bench_with_cpu() {
+  local before after iops
+  before=$(cpu_seconds)
+  iops=$(bench "$1" --rw "$3" --bs 4k --iodepth 32)
+  after=$(cpu_seconds)
+  echo "$iops" >>"$2"
+  compute '(v[1] - v[0]) / (v[2] * v[3]) * 1e6' "$before" "$after" "$iops" "$seconds" >>"$2.cpu"
+}
+
+# line TITLE A-NAME A-FILE B-NAME B-FILE : both medians and the ratio of the second to the first.
+line() {
+  local a b
+  a=$(median "$3")
+  b=$(median "$5")
+  printf '  %-10s %-22s %9.0f   %-22s %9.0f   ratio %.2f\n' "$1" "$2" "$a" "$4" "$b" "$(compute 'v[1] / v[0]' "$a" "$b")"
+}
+
+measure_file() {
+  local pattern run
+  echo "file: keelson bench against fio on one file, 4 KiB, queue depth 32 (IOPS)"
+  write_file "$work/file"
+  for pattern in randread randwrite; do
+    for ((run = 0; run < runs; run++)); do
+      fio_on "$work/file" "$pattern" >>"$work/file.$pattern.fio"
+      bench "$work/file" --force --rw "$pattern" --bs 4k --iodepth 32 >>"$work/file.$pattern.bench"
+    done
+    line "$pattern" "fio" "$work/file.$pattern.fio" "keelson bench" "$work/file.$pattern.bench"
+  done
+  rm "$work/file"
+}
+
+measure_volume1() {
+  local pattern run
+  echo "volume1: a single-replica volume through target and host, against fio on a file of the same disk (IOPS)"
+  write_file "$work/file"
+  start --nodes 1 --pool-size 3GiB
+  volume single 1
+  for pattern in randread randwrite; do
+    for ((run = 0; run < runs; run++)); do
+      fio_on "$work/file" "$pattern" >>"$work/volume1.$pattern.fio"
+      bench_with_cpu single "$work/volume1.$pattern.single" "$pattern"
+    done
+    line "$pattern" "fio" "$work/volume1.$pattern.fio" "one replica" "$work/volume1.$pattern.single"
+    printf '  %-10s daemon: %.2f CPU seconds per million I/Os\n' "" "$(median "$work/volume1.$pattern.single.cpu")"
+  done
+  stop_dev
+  rm "$work/file"
+}
+
+measure_volume2() {
+  local pattern run
+  echo "volume2: a two-replica volume against a single-replica one, files on one disk (IOPS)"
+  start --nodes 2 --pool-size 4GiB
+  volume single 1
+  volume double 2
+  for pattern in randread randwrite; do
+    for ((run = 0; run < runs; run++)); do
+      bench_with_cpu single "$work/volume2.$pattern.single" "$pattern"
+      bench_with_cpu double "$work/volume2.$pattern.double" "$pattern"
+    done
+    line "$pattern" "one replica" "$work/volume2.$pattern.single" "two replicas" "$work/volume2.$pattern.double"
+    printf '  %-10s daemons: %.2f and %.2f CPU seconds per million I/Os\n' "" "$(median "$work/volume2.$pattern.single.cpu")" \
+      "$(median "$work/volume2.$pattern.double.cpu")"
+  done
+  stop_dev
+}
+
+# network_line TITLE SPDK-IOPS ARGUMENT... : the volume in memory beside SPDK's interrupt mode.
+network_line() {
+  local title=$1 spdk=$2 run results=$work/network.$RANDOM$RANDOM value
+  shift 2
+  for ((run = 0; run < runs; run++)); do bench memory "$@" >>"$results"; done
+  value=$(median "$results")
+  printf '  %-24s %9.0f   SPDK %9.0f   ratio %.2f\n' "$title" "$value" "$spdk" "$(compute 'v[0] / v[1]' "$value" "$spdk")"
+}
+
+# SPDK's figures: version 26.05, interrupt mode, one core each side over loopback, in memory, no digests. They come from a
+# machine of this kind, not from this run: for orientation.
+measure_network() {
+  local pin=1 pin_dev=0
+  echo "network: a volume in memory, one reactor, the load generator on the other core (I/Os per second)"
+  if (($(nproc) < 2)); then
+    echo "  one core only: daemon and load generator share it"
+    pin=0
+  fi
+  start --nodes 1 --pool mem:512MiB
+  volume memory 1 256MiB
+  network_line "randread 4 KiB QD1" 29000 --rw randread --bs 4k --iodepth 1
+  network_line "randread 4 KiB QD32" 335000 --rw randread --bs 4k --iodepth 32
+  network_line "randread 4 KiB QD128" 356000 --rw randread --bs 4k --iodepth 128
+  network_line "randwrite 4 KiB QD1" 28000 --rw randwrite --bs 4k --iodepth 1
+  network_line "randwrite 4 KiB QD32" 238000 --rw randwrite --bs 4k --iodepth 32
+  network_line "randwrite 4 KiB QD128" 318000 --rw randwrite --bs 4k --iodepth 128
+  # 3.5 and 3.8 GiB/s in I/Os of 128 KiB: 8192 of them are 1 GiB.
+  network_line "read 128 KiB QD32" $((35 * 8192 / 10)) --rw read --bs 128k --iodepth 32
+  network_line "write 128 KiB QD32" $((38 * 8192 / 10)) --rw write --bs 128k --iodepth 32
+  stop_dev
+}
+
+measure_idle() {
+  local before after process
+  echo "idle: three nodes with a two-replica volume and nothing to do, over 10 s"
+  start --nodes 3 --pool-size 3GiB
+  volume quiet 2
+  sleep 3
+  before=$(cpu_seconds)
+  sleep 10
+  after=$(cpu_seconds)
+  printf '  CPU, all three nodes together: %.2f %% of one core\n' "$(compute '(v[1] - v[0]) * 10' "$before" "$after")"
+  for process in $(node_processes); do
+    printf '  resident memory of process %d: %d MiB\n' "$process" "$(($(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$process/status") >> 10))"
+  done
+  stop_dev
+}
+
+echo "$(nproc) cores, $(uname -r), $runs runs of $seconds s for each figure"
+for name in "${names[@]}"; do "measure_$name"; done

@@ -1,0 +1,24 @@
+#!/bin/bash
+# Installs what the tests need (Debian packages, asking the network only when one is missing), builds, and runs all tests.
+# The last line is the test runner's summary; the exit status is its own.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/library.sh"
+cd "$here/.."
+
+need_swift
+# For the build; for the Linux host in QEMU.
+install_missing liburing-dev libaio-dev libsqlite3-dev pkg-config python3
+install_missing qemu-system-x86 busybox-static nvme-cli fio e2fsprogs util-linux kmod cpio xz-utils
+
+echo "Building the release binary"
+swift build -c release --product keelson
+echo "Building the tests"
+swift build --build-tests
+# Downloaded and packed now, so that no test's time depends on the network.
+echo "Preparing the Linux host"
+deploy/linux-host/image.sh >/dev/null
+# The tests that run the binary take the one just built.
+KEELSON_BINARY=$(swift build -c release --show-bin-path)/keelson
+export KEELSON_BINARY
+exec timeout --foreground 1500 swift test --skip-build --disable-xctest
