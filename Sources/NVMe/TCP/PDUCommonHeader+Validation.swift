@@ -77,7 +77,9 @@ extension PDUCommonHeader {
     if flags & ~knownFlags != digests { return .invalidField(at: FieldOffset.flags) }
     if !hasData { return nil }
     let start = UInt32(dataOffset)
-    if start < headerEnd || start % alignment != 0 { return .invalidField(at: FieldOffset.dataOffset) }
+    // The usual alignment without a division.
+    let isAligned = alignment == 4 ? start & 0x3 == 0 : start % alignment == 0
+    if start < headerEnd || !isAligned { return .invalidField(at: FieldOffset.dataOffset) }
     let overhead = start &+ (dataDigest ? 4 : 0)
     if totalLength <= overhead { return .invalidField(at: FieldOffset.totalLength) }
     if totalLength &- overhead > maximumDataLength {
