@@ -97,12 +97,12 @@ volume() {
 
 # bench_with_cpu TARGET FILE PATTERN : appends IOPS to FILE and the daemons' CPU seconds per million I/Os to FILE.cpu.
 bench_with_cpu() {
-  local before after iops
+  local before after count
   before=$(cpu_seconds)
-  iops=$(bench "$1" --rw "$3" --bs 4k --iodepth 32)
+  bench "$1" --rw "$3" --bs 4k --iodepth 32 >>"$2"
   after=$(cpu_seconds)
-  echo "$iops" >>"$2"
-  compute '(v[1] - v[0]) / (v[2] * v[3]) * 1e6' "$before" "$after" "$iops" "$seconds" >>"$2.cpu"
+  count=$(json 'sum(d["jobs"][0].get(kind, {}).get("total_ios", 0) for kind in ("read", "write"))' <"$work/bench.json")
+  compute '(v[1] - v[0]) / v[2] * 1e6' "$before" "$after" "$count" >>"$2.cpu"
 }
 
 # line TITLE A-NAME A-FILE B-NAME B-FILE : both medians and the ratio of the second to the first.

@@ -33,7 +33,11 @@ need_swift() {
 
 # json EXPRESSION <DOCUMENT : prints a Python expression over the JSON document `d`.
 json() {
-  python3 -c 'import json, sys; d = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"
+  python3 -c '
+import json, sys
+try: d = json.load(sys.stdin)
+except ValueError: sys.exit("expected a JSON document, got something else")
+print(eval(sys.argv[1]))' "$1"
 }
 
 # first_free_port COUNT : prints the first of COUNT successive TCP ports that nobody listens on.

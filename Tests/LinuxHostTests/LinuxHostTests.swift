@@ -4,7 +4,7 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(15))) struct LinuxHostTests {
   @Test func aVolumeServesARealLinuxHostWhileNodesAreKilled() async throws {
     let result = try await Script.run("deploy/linux-host/volume-test.sh", limitSeconds: 600)
-    #expect(result.status == 0, "\(result.output)")
+    try #require(result.status == 0, "\(result.output)")
     print(result.output)
   }
 

@@ -9,8 +9,9 @@ failures=0
 
 # step SECONDS TITLE COMMAND [ARGUMENT...] : runs a command within a time limit; its output is shown when it fails.
 step() {
-  local limit=$1 title=$2 begin=${EPOCHREALTIME/./} status=124 tenths pid
+  local limit=$1 title=$2 begin=${EPOCHREALTIME/./} status=124 tenths pid known
   shift 2
+  known=$(dmesg | wc -l)
   ("$@") >/tmp/step.out 2>&1 &
   pid=$!
   for ((tenths = 0; tenths < limit * 10; tenths++)); do
@@ -30,7 +31,7 @@ step() {
   failures=$((failures + 1))
   printf '%7s s  %-64s FAIL  %6d ms  status %d\n' "$(cut -d ' ' -f 1 /proc/uptime)" "$title" "$milliseconds" "$status"
   tail -n 25 /tmp/step.out | sed 's/^/           | /'
-  dmesg | tail -n 8 | sed 's/^/           # /'
+  dmesg | tail -n +$((known + 1)) | tail -n 12 | sed 's/^/           # /'
   ((status != 124)) || { echo "a step hung: giving up" && exit 124; }
   return 1
 }

@@ -92,7 +92,7 @@ case ${1:-} in
     read -r nqn port uuid <<<"$description"
     echo "keelson dev is ready; its volume linux-a is $nqn on port $port"
     # In the background, so that a signal ends this script, and with it everything, without waiting for the guest.
-    "$here/run.sh" --timeout 420 --handler "$here/volume-test.sh" --set "ADDRESS=$guest_address" --set "PORT=$port" \
+    setpriv --pdeathsig TERM "$here/run.sh" --timeout 420 --handler "$here/volume-test.sh" --set "ADDRESS=$guest_address" --set "PORT=$port" \
       --set "NQN=$nqn" --set "UUID=$uuid" --set "BYTES=$volume_bytes" "$here/volume-guest.sh" &
     guest=$!
     trap 'kill "$guest" 2>/dev/null; exit 130' INT

@@ -91,6 +91,9 @@ public struct PoolStatus: StoredObject {
 }
 
 /// A replica as its node sees it. At `status/<node>/replica/<id>`.
+///
+/// A node that finds a replica assignment marked `deleting` deletes the replica, if it has it, and then writes `deleted`; only that lets the
+/// controller remove the assignment. When the assignment is gone the node removes this status. A missing status says nothing.
 public struct ReplicaStatus: StoredObject {
   public static let kind = "replica status"
 
@@ -116,6 +119,8 @@ public struct ReplicaStatus: StoredObject {
 }
 
 /// A nexus as its node sees it. At `status/<node>/nexus/<volumeID>`.
+///
+/// A node that finds a nexus assignment marked `deleting`, or gone, stops the nexus and then removes this status.
 public struct NexusStatus: StoredObject {
   public static let kind = "nexus status"
 
@@ -159,12 +164,15 @@ public struct NexusStatus: StoredObject {
   }
 }
 
-/// What the controller has to say about a volume it cannot place. At `status/controller/volume/<name>`.
+/// What the controller has to say about a volume that does not get on. At `status/controller/volume/<name>`.
 public struct VolumeNote: StoredObject {
   public static let kind = "volume note"
 
   public enum State: String, Codable, Sendable {
+    /// It has no place yet.
     case pending
+    /// It is going, and waits for a node.
+    case deleting
   }
 
   public var state: State

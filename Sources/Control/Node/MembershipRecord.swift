@@ -1,0 +1,75 @@
+import Foundation
+import Nexus
+import Synchronization
+
+/// A nexus's hold on its volume's in-sync record: claims it, and changes it while nobody else has (R2, R3).
+///
+/// Every change is one compare-and-swap that checks generation and incarnation. A lost reply is read back: the record's own
+/// content says whether the change is in it.
+final class MembershipRecord: Sendable {
+  private let node: NodeContext
+  private let volume: VolumeID
+  let generation: UInt64
+  private let isAbandoned = Atomic(false)
+
+  private init(node: NodeContext, volume: VolumeID, generation: UInt64) {
+    self.node = node
+    self.volume = volume
+    self.generation = generation
+  }
+
+  /// Takes the volume over with the next generation and these members; nil when the record changed meanwhile.
+  static func claim(
+    node: NodeContext, volume: VolumeID, record: Stored<InSyncRecord>, members: [ReplicaID],
+    leaving: [InSyncRecord.Absent]
+  ) throws -> MembershipRecord? {
+    var next = record
+    next.object.generation += 1
+    next.object.setVersion += members == record.object.members ? 0 : 1
+    next.object.nexusNode = node.name
+    next.object.nexusIncarnation = node.incarnation
+    next.object.members = members
+    next.object.out += leaving
+    // What differed between members before has been decided by choosing them.
+    next.object.clean = true
+    let outcome = try node.store.transact(
+      StoreTransaction(compares: [record.isUnchanged], operations: [next.replacement]))
+    guard outcome.committedRevision != nil else { return nil }
+    return MembershipRecord(node: node, volume: volume, generation: next.object.generation)
+  }
+
+  /// Commits a change and returns when its outcome is known. Waits while the store is away: until then nothing that depends on
+  /// the change may be acknowledged.
+  func commit(_ change: MembershipChange) -> MembershipOutcome {
+    var delay: useconds_t = 20_000
+    while !isAbandoned.load(ordering: .relaxed) {
+      do {
+        guard let record = try node.store.object(InSyncRecord.self, at: Keys.inSync(volume)) else { return .fenced }
+        guard record.object.generation == generation, record.object.nexusIncarnation == node.incarnation else { return .fenced }
+        var next = record
+        let members = change.members.compactMap { ReplicaID($0) }
+        next.object.members = members
+        next.object.clean = change.isClean
+        for (replica, reason) in change.leaving {
+          guard let id = ReplicaID(replica), !next.object.out.contains(where: { $0.id == id && $0.atGeneration == generation })
+          else { continue }
+          next.object.out.append(.init(id: id, reason: reason, atGeneration: generation))
+        }
+        if members != record.object.members { next.object.setVersion += 1 }
+        // Already there: the reply of an earlier try was lost.
+        if next.object == record.object { return .committed }
+        let outcome = try node.store.transact(
+          StoreTransaction(compares: [record.isUnchanged], operations: [next.replacement]))
+        if outcome.committedRevision != nil { return .committed }
+      } catch {
+        node.log.write("volume \(volume): a membership change waits for the state store: \(error)")
+        usleep(delay)
+        delay = min(delay * 2, 1_000_000)
+      }
+    }
+    return .fenced
+  }
+
+  /// Ends a commit that waits for the store: the nexus stops without it.
+  func abandon() { isAbandoned.store(true, ordering: .relaxed) }
+}

@@ -1,0 +1,73 @@
+import Foundation
+import NVMe
+import Pool
+import Reactor
+import Target
+import Transport
+
+/// What the parts of a node share.
+final class NodeContext: Sendable {
+  let name: String
+  /// Different for each run of the process.
+  let incarnation: String
+  let store: any StateStore
+  let target: TargetServer
+  let reactors: [ReactorReference]
+  /// For the host side, one per reactor.
+  let transports: [ReactorBound<TransportContext>]
+  let log: NodeLog
+
+  init(
+    name: String, incarnation: String, store: any StateStore, target: TargetServer, reactors: [ReactorReference], log: NodeLog
+  ) {
+    self.name = name
+    self.incarnation = incarnation
+    self.store = store
+    self.target = target
+    self.reactors = reactors
+    self.log = log
+    transports = reactors.map { $0.call { ReactorBound(TransportContext(reactor: $0)) } }
+  }
+
+  /// Which reactor serves a volume: its replica on this node, and its nexus, so that a local write never changes threads.
+  func reactorPosition(of volume: VolumeID) -> Int {
+    Int(Identifier128(volume.description)!.low % UInt64(reactors.count))
+  }
+
+  /// Controller ids of this node, apart from those of other nodes with paths to the same volume (R19).
+  var controllerIdentifiers: ClosedRange<UInt16> {
+    let hash = name.utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
+    let first = UInt16(hash % 15) * 4096 + 1
+    return first...(first + 4094)
+  }
+
+  /// The subsystem of a volume or replica: one namespace, its identifiers the object's own.
+  func description(
+    name: String, identifier: Identifier128, sizeBytes: UInt64, blockSizeBytes: UInt32, allowedHosts: HostFilter
+  ) -> SubsystemDescription {
+    guard let name = QualifiedName(name) else { preconditionFailure("names of ours are valid") }
+    let serial = String(identifier.description.filter { $0 != "-" }.prefix(20))
+    return SubsystemDescription(
+      name: name, kind: .nvm, serialNumber: serial, controllerIdentifiers: controllerIdentifiers,
+      namespace: NamespaceDescription(
+        sizeBytes: sizeBytes, blockBytes: blockSizeBytes, uuid: identifier, guid: identifier),
+      allowedHosts: allowedHosts)
+  }
+
+  /// Writes a status object; the next change writes it again if this fails.
+  func publish(_ object: some StoredObject, at key: String, lease: StoreLeaseID = 0) {
+    do {
+      _ = try store.transact(StoreTransaction(operations: [.put(key: key, value: object.encoded(), lease: lease)]))
+    } catch {
+      log.write("cannot write \(key) to the state store: \(error)")
+    }
+  }
+
+  func withdraw(_ key: String) {
+    do {
+      _ = try store.transact(StoreTransaction(operations: [.delete(key: key)]))
+    } catch {
+      log.write("cannot delete \(key) from the state store: \(error)")
+    }
+  }
+}

@@ -1,0 +1,144 @@
+import Foundation
+import NVMe
+import Pool
+import Reactor
+import Synchronization
+import Target
+
+/// The replicas of a node: makes, opens, serves and deletes what is assigned. Called on the agent's queue.
+final class ReplicaKeeper: Sendable {
+  /// A replica being served.
+  struct Open: Sendable {
+    let assignment: ReplicaAssignment
+    let reactorPosition: Int
+    let device: ReactorBound<PoolReplica>
+  }
+
+  private let node: NodeContext
+  private let pools: [String: Pool]
+  private let open = Mutex<[ReplicaID: Open]>([:])
+  private let reported = Mutex<[ReplicaID: ReplicaStatus]>([:])
+
+  init(node: NodeContext, pools: [Pool]) {
+    self.node = node
+    self.pools = Dictionary(uniqueKeysWithValues: pools.map { ($0.name, $0) })
+  }
+
+  /// The replica, if it is open on this node.
+  func replica(_ id: ReplicaID) -> Open? { open.withLock { $0[id] } }
+
+  /// Makes what is assigned true. A replica that is not assigned is kept and served to nobody (R18).
+  func reconcile(_ assignments: [ReplicaAssignment]) {
+    for assignment in assignments {
+      if assignment.deleting { delete(assignment) } else { serve(assignment) }
+    }
+    let assigned = Set(assignments.map(\.id))
+    let stale = reported.withLock { $0.keys.filter { !assigned.contains($0) } }.sorted()
+    for id in stale {
+      node.withdraw(Keys.replicaStatus(node: node.name, id))
+      reported.withLock { $0[id] = nil }
+    }
+  }
+
+  /// Replicas in the pools that nobody assigned: kept, and told.
+  func reportUnknown(_ assignments: [ReplicaAssignment]) {
+    let assigned = Set(assignments.map { $0.id.description })
+    for (name, pool) in pools.sorted(by: { $0.key < $1.key }) {
+      for replica in pool.replicas where !assigned.contains(replica.id.description) {
+        node.log.write("pool \(name) holds replica \(replica.id), which is not assigned to this node: kept, not served")
+      }
+    }
+  }
+
+  private func report(_ assignment: ReplicaAssignment, _ state: ReplicaStatus.State, _ message: String? = nil) {
+    let status = ReplicaStatus(
+      id: assignment.id, volumeID: assignment.volumeID, pool: assignment.pool, state: state, message: message)
+    let isNews = reported.withLock { reported in
+      defer { reported[assignment.id] = status }
+      return reported[assignment.id] != status
+    }
+    guard isNews else { return }
+    node.publish(status, at: Keys.replicaStatus(node: node.name, assignment.id))
+    if let message { node.log.write("replica \(assignment.id) of \(assignment.volumeName): \(message)") }
+  }
+
+  private func serve(_ assignment: ReplicaAssignment) {
+    if replica(assignment.id) != nil {
+      report(assignment, .ready)
+      return
+    }
+    guard let pool = pools[assignment.pool], let id = PoolIdentifier(assignment.id.description),
+      let volume = PoolIdentifier(assignment.volumeID.description)
+    else {
+      report(assignment, .faulted, "this node has no pool named \(assignment.pool)")
+      return
+    }
+    do throws(PoolError) {
+      if !pool.replicas.contains(where: { $0.id == id }) {
+        // A volatile pool forgot it with the last process, or it is new. An empty replica where data were is never in sync:
+        // the in-sync record of its volume decides whether it may serve, and a lost one left the set with its node.
+        if reported.withLock({ $0[assignment.id] }) == nil, wasReadyBefore(assignment) {
+          report(assignment, .faulted, "pool \(assignment.pool) no longer holds it; its data are gone")
+          return
+        }
+        report(assignment, .creating)
+        try pool.createReplica(
+          id: id, volumeID: volume, sizeBytes: assignment.sizeBytes, blockSizeBytes: assignment.blockSizeBytes)
+      }
+      let position = node.reactorPosition(of: assignment.volumeID)
+      let opened = node.reactors[position].call { reactor -> Result<ReactorBound<PoolReplica>, PoolError> in
+        do throws(PoolError) {
+          return .success(ReactorBound(try pool.openReplica(id, on: reactor)))
+        } catch {
+          return .failure(error)
+        }
+      }
+      let device = try opened.get()
+      let description = node.description(
+        name: NQN.replica(assignment.id), identifier: Identifier128(assignment.id.description)!,
+        sizeBytes: assignment.sizeBytes, blockSizeBytes: assignment.blockSizeBytes,
+        allowedHosts: .only([QualifiedName(NQN.nexus(assignment.volumeID))!]))
+      node.target.add(
+        description, device: ReactorBound(device.value), onReactor: node.reactors[position].index, isDiscoverable: false,
+        usesReplicaArena: true)
+      open.withLock { $0[assignment.id] = Open(assignment: assignment, reactorPosition: position, device: device) }
+      report(assignment, .ready)
+    } catch {
+      report(assignment, .faulted, error.description)
+    }
+  }
+
+  /// Whether an earlier run of this node had the replica ready: then its absence from the pool is a loss, not a beginning.
+  private func wasReadyBefore(_ assignment: ReplicaAssignment) -> Bool {
+    guard let status = try? node.store.object(ReplicaStatus.self, at: Keys.replicaStatus(node: node.name, assignment.id)) else {
+      return false
+    }
+    return status.object.state == .ready || status.object.state == .faulted
+  }
+
+  private func delete(_ assignment: ReplicaAssignment) {
+    stopServing(assignment.id)
+    guard let pool = pools[assignment.pool], let id = PoolIdentifier(assignment.id.description) else {
+      report(assignment, .deleted)
+      return
+    }
+    do throws(PoolError) {
+      if pool.replicas.contains(where: { $0.id == id }) { try pool.deleteReplica(id: id) }
+      report(assignment, .deleted)
+    } catch {
+      report(assignment, .faulted, error.description)
+    }
+  }
+
+  private func stopServing(_ id: ReplicaID) {
+    guard let replica = replica(id), let name = QualifiedName(NQN.replica(id)) else { return }
+    node.target.remove(name)
+    node.reactors[replica.reactorPosition].call { _ in replica.device.value.close() }
+    open.withLock { $0[id] = nil }
+  }
+
+  /// Serves no replica any more; the pools can be closed.
+  func stop() {
+    for id in open.withLock({ $0.keys.sorted() }) { stopServing(id) }
+  }
+}

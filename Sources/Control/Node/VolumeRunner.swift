@@ -1,0 +1,194 @@
+import Foundation
+import Host
+import NVMe
+import Nexus
+import Reactor
+import Target
+
+/// Runs one volume's nexus on this node: claims, connects, serves, stops, and starts over when it had to stop.
+///
+/// All state belongs to `queue`; every volume has its own, so that one that waits for a node keeps no other waiting.
+final class VolumeRunner: @unchecked Sendable {
+  /// How long a start waits for replicas that were in sync before it goes on without them.
+  static let graceNanoseconds: UInt64 = 20_000_000_000
+  static let retryMilliseconds = 500
+
+  let node: NodeContext
+  let keeper: ReplicaKeeper
+  let queue: DispatchQueue
+  /// Apart from `queue`: a stop waits for commands, and those may wait for a commit.
+  let commits: DispatchQueue
+  var assignment: NexusAssignment
+  var serving: Serving?
+  private var isStopping = false
+  private var firstAttempt: UInt64?
+  private var lastStatus: NexusStatus?
+
+  /// A nexus in service.
+  struct Serving {
+    let record: MembershipRecord
+    let reactor: ReactorReference
+    let nexus: ReactorBound<Nexus>
+    let surroundings: ReactorBound<VolumeSurroundings>
+    let remotes: [ReactorBound<RemoteController>]
+  }
+
+  init(assignment: NexusAssignment, node: NodeContext, keeper: ReplicaKeeper) {
+    self.assignment = assignment
+    self.node = node
+    self.keeper = keeper
+    queue = DispatchQueue(label: "keelson.volume.\(assignment.volumeID)")
+    commits = DispatchQueue(label: "keelson.commit.\(assignment.volumeID)")
+  }
+
+  var name: QualifiedName { QualifiedName(NQN.volume(assignment.volumeID))! }
+
+  /// Begins, and goes on trying until `stop`.
+  func start() { queue.async { self.attempt() } }
+
+  func attempt() {
+    guard serving == nil, !isStopping else { return }
+    let began = firstAttempt ?? Clock.monotonicNanoseconds()
+    firstAttempt = began
+    do {
+      if try startNexus(waitedNanoseconds: Clock.monotonicNanoseconds() - began) {
+        firstAttempt = nil
+        return
+      }
+    } catch {
+      publish(.starting, "cannot start: \(error)")
+    }
+    // Quick at first, since a new volume's replicas are ready in a moment; then at leisure.
+    let isYoung = Clock.monotonicNanoseconds() - began < 3_000_000_000
+    queue.asyncAfter(deadline: .now() + .milliseconds(isYoung ? 20 : Self.retryMilliseconds)) { self.attempt() }
+  }
+
+  /// What the nexus told of itself, on `queue`.
+  func nexusChanged(_ state: Nexus.State, _ members: [NexusMember]) {
+    guard let serving else { return }
+    switch state {
+    case .serving: publishMembers(members, generation: serving.record.generation)
+    case .blocked(let reason):
+      publish(.blocked, reason)
+      restart("it has no replica left")
+    case .fenced:
+      publish(.blocked, "another nexus owns the volume")
+      restart("another nexus owns the volume")
+    }
+  }
+
+  private func restart(_ why: String) {
+    guard !isStopping else { return }
+    node.log.write("volume \(assignment.volumeName): starting over, \(why)")
+    tearDown(isClean: false)
+    queue.asyncAfter(deadline: .now() + .milliseconds(Self.retryMilliseconds)) { self.attempt() }
+  }
+
+  /// Ends the nexus; with `isClean` its members are known to be equal. `body` runs when all is settled.
+  func stop(then body: @escaping @Sendable () -> Void) {
+    queue.async {
+      self.isStopping = true
+      self.tearDown(isClean: true)
+      body()
+    }
+  }
+
+  /// Forgets the status, after `stop`.
+  func withdrawStatus() {
+    queue.async { self.node.withdraw(Keys.nexusStatus(node: self.node.name, self.assignment.volumeID)) }
+  }
+
+  private func tearDown(isClean: Bool) {
+    guard let serving else { return }
+    self.serving = nil
+    node.target.remove(name)
+    let end = serving.reactor.call { _ in (serving.nexus.value.state, serving.nexus.value.members) }
+    if isClean, end.0 == .serving {
+      let members = end.1.filter { $0.state == .inSync }.map(\.replica)
+      let isWhole = end.1.allSatisfy { if case .leaving = $0.state { false } else { true } }
+      if isWhole {
+        _ = serving.record.commit(MembershipChange(members: members, leaving: [], isClean: true))
+      }
+    }
+    serving.record.abandon()
+    commits.sync {}
+    for remote in serving.remotes {
+      _ = serving.reactor.callAsynchronously { (_, done: @escaping @Sendable (Bool) -> Void) in
+        remote.value.stateChanged = nil
+        remote.value.close { done(true) }
+      }
+    }
+    serving.reactor.call { _ in serving.nexus.value.retire() }
+  }
+
+  // MARK: Status
+
+  func publishMembers(_ members: [NexusMember], generation: UInt64) {
+    let states = Dictionary(uniqueKeysWithValues: members.map { ($0.replica, $0.state) })
+    let absent = absentReasons()
+    var replicas: [NexusStatus.Replica] = []
+    for replica in assignment.replicas {
+      switch states[replica.id.description] {
+      case .inSync: replicas.append(.init(id: replica.id, node: replica.node, state: .inSync))
+      case .leaving(let reason), .out(let reason):
+        replicas.append(.init(id: replica.id, node: replica.node, state: .out, reason: reason))
+      case nil:
+        replicas.append(.init(id: replica.id, node: replica.node, state: .out, reason: absent[replica.id] ?? "not in sync"))
+      }
+    }
+    let missing = replicas.filter { $0.state != .inSync }
+    let message = missing.isEmpty
+      ? nil
+      : missing.map { "replica \($0.id) on \($0.node) is out of the in-sync set: \($0.reason ?? "")" }.joined(separator: "; ")
+        + "; it stays out until resynchronisation is available"
+    publish(missing.isEmpty ? .healthy : .degraded, message, generation: generation, replicas: replicas)
+  }
+
+  private func absentReasons() -> [ReplicaID: String] {
+    guard let record = try? node.store.object(InSyncRecord.self, at: Keys.inSync(assignment.volumeID)) else { return [:] }
+    return Dictionary(record.object.out.map { ($0.id, $0.reason) }) { $1 }
+  }
+
+  func publish(
+    _ state: NexusStatus.State, _ message: String? = nil, generation: UInt64 = 0, replicas: [NexusStatus.Replica]? = nil
+  ) {
+    let status = NexusStatus(
+      volumeID: assignment.volumeID, state: state, message: message, generation: generation,
+      replicas: replicas ?? lastStatus?.replicas ?? [])
+    if status == lastStatus { return }
+    lastStatus = status
+    node.publish(status, at: Keys.nexusStatus(node: node.name, assignment.volumeID))
+    node.log.write("volume \(assignment.volumeName) is \(state.rawValue)\(message.map { ": \($0)" } ?? "")")
+  }
+}
+
+/// The nexus's way out of its reactor: commits and news go to the runner's queues.
+final class VolumeSurroundings: NexusSurroundings {
+  private let runner: VolumeRunner
+  private let record: MembershipRecord
+  private let reactor: ReactorReference
+  weak var nexus: Nexus?
+
+  init(runner: VolumeRunner, record: MembershipRecord, reactor: ReactorReference) {
+    self.runner = runner
+    self.record = record
+    self.reactor = reactor
+  }
+
+  func commit(_ change: MembershipChange) {
+    guard let nexus else { return }
+    let bound = ReactorBound(nexus)
+    let (record, reactor) = (record, reactor)
+    runner.commits.async {
+      let outcome = record.commit(change)
+      reactor.post { _ in bound.value.membershipCommitted(outcome) }
+    }
+  }
+
+  func nexusChanged() {
+    guard let nexus else { return }
+    let (state, members) = (nexus.state, nexus.members)
+    let runner = runner
+    runner.queue.async { runner.nexusChanged(state, members) }
+  }
+}

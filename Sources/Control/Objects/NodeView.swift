@@ -1,0 +1,76 @@
+/// A node as `keelson node list` prints it.
+public struct NodeView: Encodable, Equatable, Sendable {
+  public var name: String
+  /// Null when it does not run.
+  public var pid: Int32?
+  /// "starting", "ready", "stopping", or "down": it has left traces but does not run.
+  public var state: String
+  public var addresses: [TransportAddress]
+
+  enum CodingKeys: String, CodingKey {
+    case name, pid, state, addresses
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(name, forKey: .name)
+    try container.encode(pid, forKey: .pid)
+    try container.encode(state, forKey: .state)
+    try container.encode(addresses, forKey: .addresses)
+  }
+
+  /// All nodes that run, have pools or have assignments, by name.
+  public static func all(in cluster: ClusterState) -> [NodeView] {
+    let names = Set(cluster.nodes.map(\.object.name)).union(cluster.pools.map(\.node)).union(cluster.replicaAssignments.map(\.node))
+    return names.sorted().map { name in
+      let status = cluster.node(name)
+      return NodeView(
+        name: name, pid: status?.pid, state: status?.state.rawValue ?? "down", addresses: status?.addresses ?? [])
+    }
+  }
+}
+
+/// A pool as `keelson pool list` prints it. Sizes are bytes.
+public struct PoolView: Encodable, Equatable, Sendable {
+  public var name: String
+  public var node: String
+  public var uuid: String
+  public var kind: String
+  public var path: String
+  public var size: UInt64
+  public var free: UInt64
+  /// "ready", "faulted", or "unreachable": its node does not run.
+  public var state: String
+  public var message: String?
+
+  /// All pools, by node and name.
+  public static func all(in cluster: ClusterState) -> [PoolView] {
+    cluster.pools.map { placed in
+      let pool = placed.object
+      return PoolView(
+        name: pool.name, node: placed.node, uuid: pool.uuid, kind: pool.poolKind.rawValue, path: pool.path, size: pool.sizeBytes,
+        free: pool.freeBytes, state: cluster.node(placed.node) == nil ? "unreachable" : pool.state.rawValue, message: pool.message)
+    }
+  }
+}
+
+/// A replica as `keelson replica list` prints it.
+public struct ReplicaView: Encodable, Equatable, Sendable {
+  public var id: ReplicaID
+  public var volume: String
+  public var node: String
+  public var pool: String
+  public var size: UInt64
+  public var state: VolumeView.Replica.State
+  public var subnqn: String
+
+  /// All replicas of all volumes, by volume.
+  public static func all(in cluster: ClusterState) -> [ReplicaView] {
+    VolumeView.all(in: cluster).flatMap { volume in
+      volume.replicas.map {
+        ReplicaView(
+          id: $0.id, volume: volume.name, node: $0.node, pool: $0.pool, size: volume.size, state: $0.state, subnqn: NQN.replica($0.id))
+      }
+    }
+  }
+}

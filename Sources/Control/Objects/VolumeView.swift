@@ -1,0 +1,151 @@
+/// A volume as `keelson volume show` prints it: the specification, what was assigned, and what the nodes say.
+public struct VolumeView: Encodable, Equatable, Sendable {
+  public enum State: String, Encodable, Sendable {
+    case healthy, degraded, rebuilding, blocked, faulted
+  }
+
+  public struct Nexus: Encodable, Equatable, Sendable {
+    public var node: String
+  }
+
+  public struct Replica: Encodable, Equatable, Sendable {
+    public enum State: String, Encodable, Sendable {
+      /// Holds every acknowledged write.
+      case inSync = "in-sync"
+      /// Left the in-sync set; not used.
+      case out
+      /// Its node does not run or does not answer.
+      case unreachable
+      case creating, deleting, faulted
+    }
+
+    public var id: ReplicaID
+    public var node: String
+    public var pool: String
+    public var state: State
+  }
+
+  /// A way for hosts to the volume.
+  public struct Path: Encodable, Equatable, Sendable {
+    public var trtype: String
+    public var adrfam: String
+    public var traddr: String
+    public var trsvcid: String
+    public var subnqn: String
+    public var node: String
+    /// "optimized" or "inaccessible", as Linux calls them.
+    public var anaState: String
+
+    enum CodingKeys: String, CodingKey {
+      case trtype, adrfam, traddr, trsvcid, subnqn, node
+      case anaState = "ana_state"
+    }
+  }
+
+  public var name: String
+  public var id: VolumeID
+  public var size: UInt64
+  public var blockSize: UInt32
+  public var state: State
+  /// Nil until the volume is placed.
+  public var nexus: Nexus?
+  public var replicas: [Replica]
+  public var paths: [Path]
+  /// What there is to say when the volume is not healthy.
+  public var message: String?
+
+  enum CodingKeys: String, CodingKey {
+    case name, id, size
+    case blockSize = "block_size"
+    case state, nexus, replicas, paths, message
+  }
+
+  public init(_ spec: VolumeSpec, in cluster: ClusterState) {
+    name = spec.name
+    id = spec.id
+    size = spec.sizeBytes
+    blockSize = spec.blockSizeBytes
+    replicas = []
+    paths = []
+    let note = cluster.note(volumeName: spec.name)?.object.message
+    guard let assignment = cluster.nexusAssignments(of: spec.id).first else {
+      state = .blocked
+      message = note ?? (spec.deleting ? "it is being deleted" : "it is being created")
+      return
+    }
+    let node = assignment.node
+    nexus = Nexus(node: node)
+    let running = cluster.node(node)
+    let status = running == nil ? nil : cluster.nexusStatus(node: node, spec.id)
+    let record = cluster.inSync(spec.id)?.object
+    replicas = assignment.object.replicas.map { Self.replica($0, of: spec, status, record, cluster) }
+
+    var messages: [String] = []
+    if spec.deleting { messages.append("it is being deleted") }
+    if let note { messages.append(note) }
+    switch status?.state {
+    case .healthy?: state = .healthy
+    case .degraded?: state = .degraded
+    case .blocked?: state = .blocked
+    case .faulted?: state = .faulted
+    case .starting?:
+      state = .blocked
+      messages.append("its nexus on \(node) is starting")
+    case nil:
+      state = .blocked
+      messages.append(running == nil ? "\(node), which serves it, is not running" : "its nexus on \(node) is not there yet")
+    }
+    if state == .healthy, replicas.contains(where: { $0.state != .inSync }) { state = .degraded }
+    if let text = status?.message { messages.append(text) }
+    if state != .healthy { messages += Self.explanations(replicas, status, record) }
+    message = messages.isEmpty ? nil : messages.joined(separator: "; ")
+
+    let isServed = state == .healthy || state == .degraded || state == .rebuilding
+    for address in running?.addresses ?? [] {
+      paths.append(
+        Path(
+          trtype: "tcp", adrfam: address.adrfam, traddr: address.traddr, trsvcid: address.trsvcid, subnqn: NQN.volume(spec.id),
+          node: node, anaState: isServed ? "optimized" : "inaccessible"))
+    }
+  }
+
+  /// The in-sync record is the truth about who is out; the nexus and the nodes tell the rest.
+  private static func replica(
+    _ replica: NexusAssignment.Replica, of spec: VolumeSpec, _ status: NexusStatus?, _ record: InSyncRecord?, _ cluster: ClusterState
+  ) -> Replica {
+    let own = cluster.replicaStatus(node: replica.node, replica.id)
+    let seen = status?.replicas.first { $0.id == replica.id }
+    let state: Replica.State
+    if spec.deleting {
+      state = .deleting
+    } else if let record, !record.members.contains(replica.id) {
+      state = .out
+    } else if cluster.node(replica.node) == nil || seen?.state == .unreachable {
+      state = .unreachable
+    } else if own == nil || own?.state == .creating {
+      state = .creating
+    } else if own?.state != .ready {
+      state = .faulted
+    } else {
+      state = seen?.state == .out ? .out : .inSync
+    }
+    return Replica(id: replica.id, node: replica.node, pool: replica.pool, state: state)
+  }
+
+  private static func explanations(_ replicas: [Replica], _ status: NexusStatus?, _ record: InSyncRecord?) -> [String] {
+    replicas.compactMap { replica in
+      let reason =
+        record?.out.first { $0.id == replica.id }?.reason ?? status?.replicas.first { $0.id == replica.id }?.reason
+      let suffix = reason.map { ": \($0)" } ?? ""
+      switch replica.state {
+      case .out: return "the replica on \(replica.node) is out\(suffix)"
+      case .unreachable: return "the replica on \(replica.node) is not reachable\(suffix)"
+      case .faulted: return "the replica on \(replica.node) is faulted\(suffix)"
+      case .inSync, .creating, .deleting: return nil
+      }
+    }
+  }
+
+  /// All volumes, by name.
+  public static func all(in cluster: ClusterState) -> [VolumeView] { cluster.volumes.map { VolumeView($0.object, in: cluster) } }
+}

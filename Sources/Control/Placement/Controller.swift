@@ -1,0 +1,129 @@
+import Foundation
+import Synchronization
+
+/// Runs the reconciler on a live store. Any number may run; the one that holds `lease/controller` leads, and every transaction it makes
+/// compares that key, so that one that lost the lead changes nothing any more.
+public final class Controller: Sendable {
+  /// Called with one line about each step taken and each failure met.
+  public typealias Log = @Sendable (String) -> Void
+
+  private let store: any StateStore
+  private let name: String
+  private let leaseSeconds: Int
+  private let log: Log
+  private let signal = StopSignal()
+  private let current = Mutex<Current>(Current())
+  private let finished = StopSignal()
+
+  private struct Current {
+    /// What the thread sleeps on now.
+    var watch: (any StoreWatch)?
+    var isLeading = false
+    var isStarted = false
+  }
+
+  /// `name` tells this process apart in the leader record: "node-1/4711".
+  public init(store: any StateStore, name: String, leaseSeconds: Int = 10, log: @escaping Log = { _ in }) {
+    self.store = store
+    self.name = name
+    self.leaseSeconds = leaseSeconds
+    self.log = log
+  }
+
+  public var isLeading: Bool { current.withLock { $0.isLeading } }
+
+  /// Begins, on a thread of its own. Once.
+  public func start() {
+    let isFirst = current.withLock { current in
+      defer { current.isStarted = true }
+      return !current.isStarted
+    }
+    precondition(isFirst, "the controller was started before")
+    let thread = Thread { self.loop() }
+    thread.name = "keelson-control"
+    thread.stackSize = 2 << 20
+    thread.start()
+  }
+
+  /// Gives up the lead and ends; returns when the thread is done.
+  public func stop() {
+    signal.stop()
+    interrupt()
+    guard current.withLock({ $0.isStarted }) else { return }
+    while !finished.wait(nanoseconds: 60_000_000_000) {}
+  }
+
+  private func loop() {
+    while !signal.isStopped {
+      do {
+        try campaign()
+      } catch StoreError.closed {
+        break
+      } catch StoreError.watchCancelled, StoreError.compacted {
+        // Stopped, or the lead was lost, or too slow: the loop begins again with a new listing.
+      } catch {
+        log("controller: \(error)")
+        _ = signal.wait(nanoseconds: 1_000_000_000)
+      }
+    }
+    finished.stop()
+  }
+
+  /// Waits for the lead, then leads until it is lost or an error ends it.
+  private func campaign() throws {
+    let head = try store.list(prefix: Keys.controllerLease, after: nil, limit: 1)
+    if !head.entries.isEmpty {
+      try following(prefix: Keys.controllerLease, from: head.revision + 1) { watch in
+        _ = try watch.next(timeoutNanoseconds: nil)
+      }
+      return
+    }
+    let keeper = try LeaseKeeper(store: store, ttlSeconds: leaseSeconds) { [weak self] in self?.interrupt() }
+    defer { keeper.revoke() }
+    let record = LeaderRecord(holder: name)
+    let outcome = try store.transact(
+      StoreTransaction(
+        compares: [.absent(key: Keys.controllerLease)],
+        operations: [.put(key: Keys.controllerLease, value: record.encoded(), lease: keeper.lease.id)]))
+    guard let revision = outcome.committedRevision else { return }
+    current.withLock { $0.isLeading = true }
+    defer { current.withLock { $0.isLeading = false } }
+    log("controller: \(name) leads")
+    try lead(since: revision)
+  }
+
+  private func lead(since revision: StoreRevision) throws {
+    let page = try store.listAll(prefix: "")
+    var mirror = StoreMirror(page)
+    try following(prefix: "", from: page.revision + 1) { watch in
+      var random = SystemRandomNumberGenerator()
+      while !signal.isStopped {
+        guard mirror[Keys.controllerLease]?.modRevision == revision else {
+          log("controller: \(name) no longer leads")
+          return
+        }
+        for step in Reconciler.reconcile(ClusterState(mirror.entries), using: &random) {
+          var transaction = step.transaction
+          transaction.compares.append(.modRevision(key: Keys.controllerLease, equals: revision))
+          // A refusal means that the store is ahead of the mirror; the watch will tell.
+          if try store.transact(transaction).committedRevision != nil { log("controller: \(step.reason)") }
+        }
+        if let batch = try watch.next(timeoutNanoseconds: nil) { mirror.apply(batch) }
+      }
+    }
+  }
+
+  /// Opens a watch that `interrupt` can end.
+  private func following(prefix: String, from revision: StoreRevision, _ body: (any StoreWatch) throws -> Void) throws {
+    let watch = try store.watch(prefix: prefix, fromRevision: revision)
+    current.withLock { $0.watch = watch }
+    defer {
+      current.withLock { $0.watch = nil }
+      watch.cancel()
+    }
+    if signal.isStopped { return }
+    try body(watch)
+  }
+
+  private func interrupt() { current.withLock { $0.watch }?.cancel() }
+}
