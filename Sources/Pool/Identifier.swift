@@ -82,3 +82,6 @@ public struct Identifier: Hashable, Sendable, Comparable, CustomStringConvertibl
     left.high != right.high ? left.high < right.high : left.low < right.low
   }
 }
+
+/// The same under a name that can be said where `Pool` the class hides `Pool` the module.
+public typealias PoolIdentifier = Identifier
