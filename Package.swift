@@ -28,7 +28,7 @@ let package = Package(
     .target(name: "Nexus", dependencies: ["Reactor", "CLinux"], swiftSettings: settings),
     .target(
       name: "Control",
-      dependencies: ["Nexus", "Target", "Host", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite", "CLinux"],
+      dependencies: ["Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite", "CLinux"],
       swiftSettings: settings),
     .target(
       name: "Bench", dependencies: ["Host", "Pool", "Reactor", "NVMe", "Metrics", "CLinux"], swiftSettings: settings),

@@ -11,21 +11,19 @@ final class NodeAgent: @unchecked Sendable {
   private let pools: [Pool]
   private let status: NodeStatus
   private let keeper: ReplicaKeeper
+  private let lease = Mutex<LeaseKeeper?>(nil)
   /// Owns everything below.
   private let queue = DispatchQueue(label: "keelson.agent")
   private var runners: [VolumeID: VolumeRunner] = [:]
   private var isStopping = false
   private var isFirst = true
-  private var lease: StoreLease?
   private var watch: (any StoreWatch)?
-  private let keepAliveTimer: DispatchSourceTimer
 
   init(node: NodeContext, pools: [Pool], status: NodeStatus) {
     self.node = node
     self.pools = pools
     self.status = status
     keeper = ReplicaKeeper(node: node, pools: pools)
-    keepAliveTimer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "keelson.lease"))
   }
 
   /// Registers the node and follows its assignments. Throws if the store refuses at once; later troubles are logged and retried.
@@ -33,27 +31,29 @@ final class NodeAgent: @unchecked Sendable {
     // Pools first: a volatile pool must not look as if it still held what it lost.
     for pool in pools { publish(pool) }
     try register()
-    keepAliveTimer.schedule(
-      deadline: .now() + .seconds(Self.leaseSeconds / 3), repeating: .seconds(Self.leaseSeconds / 3), leeway: .milliseconds(500))
-    keepAliveTimer.setEventHandler { [self] in keepAlive() }
-    keepAliveTimer.resume()
-    Reactor.Thread.start(name: "keelson-watch") { self.follow() }
+    PlainThread.start(name: "keelson-watch") { self.follow() }
   }
 
+  /// Takes the process's one lease and puts the node's status under it. A lease that is lost (the store was away, or this
+  /// process slept) is taken anew.
   private func register() throws {
-    let granted = try node.store.grantLease(ttlSeconds: Self.leaseSeconds)
-    lease = granted
-    node.publish(status, at: Keys.nodeStatus(node.name), lease: granted.id)
+    let keeper = try LeaseKeeper(store: node.store, ttlSeconds: Self.leaseSeconds) { [self] in
+      node.log.write("the node's lease ran out; registering again")
+      registerAgain()
+    }
+    lease.withLock { $0 = keeper }
+    node.publish(status, at: Keys.nodeStatus(node.name), lease: keeper.lease.id)
   }
 
-  /// One keep-alive for the whole process. A lease that ran out (the store was away, or this process slept) is taken anew.
-  private func keepAlive() {
-    guard let lease else { return }
-    do {
-      try node.store.keepAlive(lease.id)
-    } catch {
-      node.log.write("the node's lease: \(error); registering again")
-      do { try register() } catch { node.log.write("cannot register with the state store: \(error)") }
+  private func registerAgain() {
+    queue.async { [self] in
+      if isStopping { return }
+      do {
+        try register()
+      } catch {
+        node.log.write("cannot register with the state store: \(error); trying again")
+        queue.asyncAfter(deadline: .now() + 1) { self.registerAgain() }
+      }
     }
   }
 
@@ -143,7 +143,6 @@ final class NodeAgent: @unchecked Sendable {
 
   /// Stops in order: the nexuses here, then, once the nexuses elsewhere have let go (or had time to), the replicas.
   func stop() {
-    keepAliveTimer.cancel()
     let (running, watch) = queue.sync {
       isStopping = true
       return (runners.sorted { $0.key < $1.key }.map(\.value), self.watch)
@@ -158,6 +157,6 @@ final class NodeAgent: @unchecked Sendable {
     // Other nodes may be stopping too: their nexuses end cleanly if their replicas here live a little longer.
     for _ in 0..<30 where node.target.connectionCount(usingReplicas: true) > 0 { usleep(100_000) }
     queue.sync { keeper.stop() }
-    if let lease { try? node.store.revoke(lease.id) }
+    lease.withLock { $0?.revoke() }
   }
 }

@@ -27,11 +27,11 @@ public final class NodeDaemon {
   /// Runs a node until SIGTERM, SIGINT, or `stopsWithStandardInput` and its end. Call it from the main thread, before others
   /// are started: it blocks those signals for the whole process and waits for them.
   public static func run(_ options: NodeOptions, stopsWithStandardInput: Bool = false) throws {
-    let stop = StopSignal(alsoStandardInput: stopsWithStandardInput)
+    let stop = TerminationSignal(alsoStandardInput: stopsWithStandardInput)
     try NodeDaemon(options: options).run(until: stop)
   }
 
-  private func run(until stop: StopSignal) throws {
+  private func run(until stop: TerminationSignal) throws {
     try startReactors()
     try openPools()
     let store: any StateStore
@@ -86,7 +86,7 @@ public final class NodeDaemon {
     switch option.location {
     case .memory(let byteCount): return try Pool.inMemory(byteCount: byteCount, name: option.name)
     case .path(let path):
-      if let createBytes = option.createBytes, access(path, F_OK) != 0 {
+      if let createBytes = option.createBytes, unsafe access(path, F_OK) != 0 {
         return try Pool.format(path: path, name: option.name, createFileBytes: createBytes)
       }
       return try Pool.open(path: path)
@@ -125,30 +125,30 @@ public final class NodeDaemon {
   }
 }
 
-/// What ends the daemon.
-final class StopSignal: Sendable {
+/// What ends a daemon: SIGTERM, SIGINT, or the end of its standard input.
+final class TerminationSignal: Sendable {
   private let reason = Rendezvous<String>()
 
   init(alsoStandardInput: Bool) {
     var signals = sigset_t()
-    sigemptyset(&signals)
-    sigaddset(&signals, SIGTERM)
-    sigaddset(&signals, SIGINT)
-    pthread_sigmask(SIG_BLOCK, &signals, nil)
+    unsafe sigemptyset(&signals)
+    unsafe sigaddset(&signals, SIGTERM)
+    unsafe sigaddset(&signals, SIGINT)
+    unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
     signal(SIGPIPE, SIG_IGN)
     let (reason, waited) = (reason, signals)
-    Reactor.Thread.start(name: "keelson-signal") {
+    PlainThread.start(name: "keelson-signal") {
       var signals = waited
       var received: Int32 = 0
-      while sigwait(&signals, &received) == 0 {
+      while unsafe sigwait(&signals, &received) == 0 {
         reason.fulfil(received == SIGINT ? "interrupted" : "asked to terminate")
       }
     }
     guard alsoStandardInput else { return }
-    Reactor.Thread.start(name: "keelson-stdin") {
+    PlainThread.start(name: "keelson-stdin") {
       var byte: UInt8 = 0
       while true {
-        let count = read(0, &byte, 1)
+        let count = unsafe read(0, &byte, 1)
         if count == 0 || (count < 0 && errno != EINTR) { break }
       }
       reason.fulfil("standard input has ended")
