@@ -43,6 +43,8 @@ let package = Package(
     .testTarget(name: "ReactorTests", dependencies: ["Reactor", "CLinux"], swiftSettings: settings),
     .testTarget(name: "PoolTests", dependencies: ["Pool", "Reactor", "CLinux"], swiftSettings: settings),
     .testTarget(
+      name: "HostTests", dependencies: ["Host", "Transport", "NVMe", "Reactor", "CLinux"], swiftSettings: settings),
+    .testTarget(
       name: "TargetTests", dependencies: ["Target", "Host", "Transport", "NVMe", "Pool", "Reactor", "CLinux"], swiftSettings: settings),
     .testTarget(
       name: "NexusTests", dependencies: ["Nexus", "Reactor", "CLinux"], swiftSettings: settings),
