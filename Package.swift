@@ -31,7 +31,7 @@ let package = Package(
       dependencies: ["Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite", "CLinux"],
       swiftSettings: settings),
     .target(
-      name: "Bench", dependencies: ["Host", "Pool", "Reactor", "NVMe", "Metrics", "CLinux"], swiftSettings: settings),
+      name: "Bench", dependencies: ["Console", "Host", "Pool", "Reactor", "NVMe", "Metrics", "CLinux"], swiftSettings: settings),
     .executableTarget(
       name: "keelson",
       dependencies: ["Control", "Bench", "Console", "Metrics", "Nexus", "Target", "Host", "Pool", "Reactor", "NVMe", "CLinux"],
@@ -49,7 +49,7 @@ let package = Package(
     .testTarget(
       name: "NexusTests", dependencies: ["Nexus", "Reactor", "CLinux"], swiftSettings: settings),
     .testTarget(name: "ControlTests", dependencies: ["Control", "Nexus"], swiftSettings: settings),
-    .testTarget(name: "BenchTests", dependencies: ["Bench", "Metrics", "Reactor"], swiftSettings: settings),
+    .testTarget(name: "BenchTests", dependencies: ["Bench", "Console", "Metrics", "Reactor"], swiftSettings: settings),
     .testTarget(name: "LinuxHostTests", swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]

@@ -1,3 +1,4 @@
+import Console
 import Metrics
 
 extension BenchReport {
@@ -12,7 +13,7 @@ extension BenchReport {
       let operations = Double(reads.operationCount + writes.operationCount)
       let used = Double(processorTime.userNanoseconds + processorTime.systemNanoseconds)
       text += "\nprocessor: user \(percent(processorTime.userNanoseconds)) %, system \(percent(processorTime.systemNanoseconds)) %"
-      if operations > 0 { text += ", \(Figures.fixed(used / operations / 1e3, decimals: 2)) us per request" }
+      if operations > 0 { text += ", \(DecimalText.fixed(used / operations / 1e3, decimals: 2)) us per request" }
       text += "\n"
     }
     return text + verificationText() + errorText()
@@ -21,7 +22,7 @@ extension BenchReport {
   var directions: [(name: String, direction: Direction)] { [("read", reads), ("write", writes), ("flush", flushes)] }
 
   private func percent(_ nanoseconds: UInt64) -> String {
-    Figures.fixed(Double(nanoseconds) * 100 / Double(runtimeNanoseconds), decimals: 1)
+    DecimalText.fixed(Double(nanoseconds) * 100 / Double(runtimeNanoseconds), decimals: 1)
   }
 
   private var planText: String {
@@ -31,7 +32,7 @@ extension BenchReport {
     if plan.jobCount > 1 { words.append("\(plan.jobCount) jobs") }
     if plan.forceUnitAccess { words.append("FUA") }
     if plan.flushEveryWrites > 0 { words.append("a flush every \(plan.flushEveryWrites) writes") }
-    words.append("\(Figures.fixed(Double(runtimeNanoseconds) / 1e9, decimals: 2)) s")
+    words.append("\(DecimalText.fixed(Double(runtimeNanoseconds) / 1e9, decimals: 2)) s")
     return words.joined(separator: ", ")
   }
 
@@ -41,16 +42,16 @@ extension BenchReport {
     for (name, direction) in directions where direction.operationCount > 0 {
       let latencies = direction.latencies
       rows.append([
-        name, Figures.fixed(direction.operationsPerSecond, decimals: 0),
-        name == "flush" ? "-" : Figures.fixed(direction.bytesPerSecond / 1_048_576, decimals: 1),
-        Figures.latency(latencies.meanNanoseconds), Figures.latency(Double(latencies.percentile(50))),
-        Figures.latency(Double(latencies.percentile(99))), Figures.latency(Double(latencies.percentile(99.9))),
-        Figures.latency(Double(latencies.maximumNanoseconds)),
+        name, DecimalText.fixed(direction.operationsPerSecond, decimals: 0),
+        name == "flush" ? "-" : DecimalText.fixed(direction.bytesPerSecond / 1_048_576, decimals: 1),
+        latencyText(latencies.meanNanoseconds), latencyText(Double(latencies.percentile(50))),
+        latencyText(Double(latencies.percentile(99))), latencyText(Double(latencies.percentile(99.9))),
+        latencyText(Double(latencies.maximumNanoseconds)),
       ])
     }
     let widths = heading.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
     return rows.reduce("") { text, row in
-      let cells = row.indices.map { $0 == 0 ? Figures.left(row[$0], widths[$0]) : Figures.right(row[$0], widths[$0]) }
+      let cells = row.indices.map { $0 == 0 ? padded(row[$0], widths[$0], isLeft: true) : padded(row[$0], widths[$0]) }
       return text + cells.joined(separator: "  ") + "\n"
     }
   }
@@ -67,7 +68,7 @@ extension BenchReport {
       let lowerBound = power == 0 ? 0 : Double(UInt64(1) << UInt64(power))
       rows.append(
         (
-          "\(Figures.right(Figures.latency(lowerBound), 7)) - \(Figures.right(Figures.latency(Double(sign: .plus, exponent: power + 1, significand: 1)), 7))",
+          "\(padded(latencyText(lowerBound), 7)) - \(padded(latencyText(Double(sign: .plus, exponent: power + 1, significand: 1)), 7))",
           upper - lower
         ))
     }
@@ -76,8 +77,8 @@ extension BenchReport {
     var seen: UInt64 = 0
     return rows.reduce("") { text, row in
       seen += row.count
-      let share = Figures.right(Figures.fixed(Double(row.count) * 100 / total, decimals: 2), 6)
-      let running = Figures.right(Figures.fixed(Double(seen) * 100 / total, decimals: 2), 6)
+      let share = padded(DecimalText.fixed(Double(row.count) * 100 / total, decimals: 2), 6)
+      let running = padded(DecimalText.fixed(Double(seen) * 100 / total, decimals: 2), 6)
       // Every value is seen: a row that is not empty has a mark.
       let marks = row.count == 0 ? 0 : max(1, Int((Double(row.count) * barWidth / largest).rounded()))
       let bar = marks == 0 ? "" : " " + String(repeating: "#", count: marks)
@@ -109,7 +110,7 @@ extension BenchReport {
     for error in errors { text += "  \(error.count) times: \(error.status.sentence)\n" }
     if let firstError {
       text += "  the first: \(firstError.operation) of \(firstError.byteCount) bytes at offset \(firstError.offsetBytes), "
-      text += "\(Figures.latency(Double(firstError.afterNanoseconds))) after the start\n"
+      text += "\(latencyText(Double(firstError.afterNanoseconds))) after the start\n"
     }
     if gaveUp { text += "  gave up at \(plan.maximumErrorCount) errors\n" }
     return text
@@ -122,6 +123,19 @@ extension BenchReport {
   }
 }
 
+/// `850 ns`, `12.3 us`, `4.56 ms`, `75.0 s`: for columns of latencies, always three digits and one unit.
+func latencyText(_ nanoseconds: Double) -> String {
+  if nanoseconds < 999.5 { return DecimalText.fixed(nanoseconds, decimals: 0) + " ns" }
+  if nanoseconds < 999_500 { return DecimalText.threeDigits(nanoseconds / 1e3) + " us" }
+  if nanoseconds < 999_500_000 { return DecimalText.threeDigits(nanoseconds / 1e6) + " ms" }
+  return DecimalText.threeDigits(nanoseconds / 1e9) + " s"
+}
+
+private func padded(_ text: String, _ width: Int, isLeft: Bool = false) -> String {
+  let padding = String(repeating: " ", count: max(0, width - text.count))
+  return isLeft ? text + padding : padding + text
+}
+
 extension BenchSample {
   /// The live line: how far, how fast.
   public func text(elapsedNanoseconds: UInt64, runtimeNanoseconds: UInt64?) -> String {
@@ -131,8 +145,8 @@ extension BenchSample {
       text = "verifying: \(blocksReadBack) of \(blocksToReadBack) blocks"
     } else {
       let total = runtimeNanoseconds.map { " of \(($0 + 999_999_999) / 1_000_000_000) s" } ?? ""
-      text = "\(elapsed)\(total): \(Figures.count(operationsPerSecond)) IOPS, "
-      text += "\(Figures.fixed(bytesPerSecond / 1_048_576, decimals: 1)) MiB/s, \(Figures.latency(Double(meanLatencyNanoseconds)))"
+      text = "\(elapsed)\(total): \(DecimalText.count(operationsPerSecond)) IOPS, "
+      text += "\(DecimalText.fixed(bytesPerSecond / 1_048_576, decimals: 1)) MiB/s, \(latencyText(Double(meanLatencyNanoseconds)))"
       if phase == .draining || phase == .flushing { text += ", finishing" }
     }
     if errorCount > 0 { text += ", \(errorCount) errors" }

@@ -25,7 +25,7 @@ import Testing
   }
 
   private func parsed(_ report: BenchReport) throws -> [String: Any] {
-    let object = try JSONSerialization.jsonObject(with: Data(report.json().utf8))
+    let object = try JSONSerialization.jsonObject(with: Data(report.json().text().utf8))
     return try #require(object as? [String: Any])
   }
 
