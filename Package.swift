@@ -28,7 +28,7 @@ let package = Package(
     .target(name: "Nexus", dependencies: ["Reactor", "CLinux"], swiftSettings: settings),
     .target(
       name: "Control",
-      dependencies: ["Nexus", "Target", "Host", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite", "CLinux"],
+      dependencies: ["Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite", "CLinux"],
       swiftSettings: settings),
     .target(
       name: "Bench", dependencies: ["Console", "Host", "Pool", "Reactor", "NVMe", "Metrics", "CLinux"], swiftSettings: settings),
@@ -42,6 +42,8 @@ let package = Package(
     .testTarget(name: "ConsoleTests", dependencies: ["Console"], swiftSettings: settings),
     .testTarget(name: "ReactorTests", dependencies: ["Reactor", "CLinux"], swiftSettings: settings),
     .testTarget(name: "PoolTests", dependencies: ["Pool", "Reactor", "CLinux"], swiftSettings: settings),
+    .testTarget(
+      name: "HostTests", dependencies: ["Host", "Transport", "NVMe", "Reactor", "CLinux"], swiftSettings: settings),
     .testTarget(
       name: "TargetTests", dependencies: ["Target", "Host", "Transport", "NVMe", "Pool", "Reactor", "CLinux"], swiftSettings: settings),
     .testTarget(

@@ -221,6 +221,12 @@ public final class Nexus: BlockDevice {
     }
   }
 
+  /// The path to a member is lost; commands on it end by themselves.
+  public func memberLost(_ replica: String) {
+    guard let index = members.firstIndex(where: { $0.replica == replica && $0.state == .inSync }) else { return }
+    fault(index, Self.reason(.connectionLost, ""))
+  }
+
   /// A member cannot go on. The last one stays: its errors are the volume's.
   private func fault(_ index: Int, _ reason: String) {
     let bit = UInt8(1) << UInt8(index)

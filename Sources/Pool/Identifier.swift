@@ -63,9 +63,10 @@ public struct Identifier: Hashable, Sendable, Comparable, CustomStringConvertibl
 
   /// The 16 bytes in the order of the text form.
   public var bytes: [UInt8] {
-    (0..<Self.byteCount).map { index in
-      UInt8(truncatingIfNeeded: (index < 8 ? high : low) >> UInt64(56 - 8 * (index % 8)))
-    }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(Self.byteCount)
+    for half in [high, low] { unsafe withUnsafeBytes(of: half.bigEndian) { unsafe bytes.append(contentsOf: $0) } }
+    return bytes
   }
 
   public var description: String {
@@ -82,3 +83,6 @@ public struct Identifier: Hashable, Sendable, Comparable, CustomStringConvertibl
     left.high != right.high ? left.high < right.high : left.low < right.low
   }
 }
+
+/// The same under a name that can be said where `Pool` the class hides `Pool` the module.
+public typealias PoolIdentifier = Identifier

@@ -30,12 +30,11 @@ extension Pool {
       }
       // Three steps, each durable before the next: an old pool ends before the new one's table is there, and the new one
       // begins only when its table is whole.
-      let empty = [UInt8](repeating: 0, count: Superblock.byteCount)
-      for offset in Superblock.copyOffsets { try file.write(empty, offsetBytes: offset) }
+      try file.zero(offsetBytes: 0, byteCount: Superblock.metadataOffset)
       try file.synchronize()
       let table = ReplicaTable(sequence: 1, replicas: [])
       let area = MetadataArea(file: file, superblock: superblock)
-      try file.write(empty, offsetBytes: superblock.metadataOffset + superblock.metadataSlotBytes)
+      try file.zero(offsetBytes: superblock.metadataOffset, byteCount: 2 * superblock.metadataSlotBytes)
       try area.store(table, slot: 0)
       for offset in Superblock.copyOffsets { try file.write(superblock.encoded(), offsetBytes: offset) }
       // The end of other content would make others take the disk for theirs.

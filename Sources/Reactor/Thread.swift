@@ -36,3 +36,6 @@ public enum Thread {
     return keelson_pin_thread(UInt32(index)) == 0
   }
 }
+
+/// The same under a name that can be said beside Foundation's `Thread`.
+public typealias PlainThread = Thread

@@ -102,6 +102,10 @@ final class TargetCore: EventHandler {
   /// Removed subsystems with commands still running.
   private var leaving: [ServedSubsystem] = []
 
+  func connectionCount(usingReplicas: Bool) -> Int {
+    subsystems.reduce(0) { $0 + ($1.usesReplicaArena == usingReplicas ? $1.connections.filter { !$0.isClosed }.count : 0) }
+  }
+
   // MARK: Connections
 
   func listen(_ descriptor: Int32, portal: UInt16) {

@@ -111,6 +111,14 @@ public final class TargetServer: Sendable {
     }
   }
 
+  /// Live connections to the subsystems of replicas, or to all others.
+  public func connectionCount(usingReplicas: Bool) -> Int {
+    reactors.indices.reduce(0) { count, position in
+      let core = core(position)
+      return count + reactors[position].call { _ in core.value.connectionCount(usingReplicas: usingReplicas) }
+    }
+  }
+
   /// Stops listening and ends all subsystems.
   public func stop() {
     let first = core(0)

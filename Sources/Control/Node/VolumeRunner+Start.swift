@@ -72,7 +72,7 @@ extension VolumeRunner {
     if replica.node == node.name {
       place.isReady = keeper.replica(id) != nil
       place.why = "it is being opened"
-    } else if let address = status.object.addresses.first, let port = UInt16(address.trsvcid) {
+    } else if let address = status.object.addresses.last, let port = UInt16(address.trsvcid) {
       place.address = SocketAddress(host: address.traddr, port: port)
       place.isReady = place.address != nil
       place.why = "the node tells no usable address"

@@ -26,6 +26,7 @@ public struct NodeStatus: StoredObject {
   public var pid: Int32
   /// Different for each run of the process.
   public var incarnation: String
+  /// Where its target is reached: the first by hosts, the last by other nodes (they differ where hosts live on another network).
   public var addresses: [TransportAddress]
   /// "io_uring" or "libaio".
   public var ioEngine: String

@@ -35,8 +35,9 @@ import Reactor
   private var waiting = WaitingQueue()
   private var answers = AnswerQueue()
   private var isAnswerPosted = false
-  private var canPunchHoles = true
-  private var canZeroRanges = true
+  /// Until the storage says that it cannot.
+  var canPunchHoles = true
+  var canZeroRanges = true
   private var isClosed = false
   /// Requests taken and not answered.
   private(set) var inFlight = 0
@@ -246,7 +247,7 @@ import Reactor
     return true
   }
 
-  private static func status(of result: Int32, _ step: Step) -> BlockStatus {
+  static func status(of result: Int32, _ step: Step) -> BlockStatus {
     if result == -ENOSPC || result == -EDQUOT { return .capacityExceeded }
     return step == .read ? .readFault : .writeFault
   }

@@ -43,7 +43,7 @@ extension Controller {
     case .getLogPage:
       return .complete(AdminCompletion(dataByteCount: try getLogPage(entry, reply: &reply, now: now)))
     case .getFeatures: return .complete(try getFeatures(entry, reply: &reply))
-    case .setFeatures: return .complete(AdminCompletion(result: try setFeatures(entry, now: now)))
+    case .setFeatures: return .complete(AdminCompletion(result: try setFeatures(entry)))
     case .keepAlive: return .complete(AdminCompletion())
     case .asynchronousEventRequest:
       if !events.park(commandIdentifier: entry.commandIdentifier) { throw .permanent(.asynchronousEventLimitExceeded) }

@@ -22,7 +22,7 @@ extension Controller {
   }
 
   /// Returns dword 0 of the completion.
-  func setFeatures(_ entry: SubmissionEntry, now: UInt64) throws(CommandRefusal) -> UInt64 {
+  func setFeatures(_ entry: SubmissionEntry) throws(CommandRefusal) -> UInt64 {
     let feature = try supportedFeature(entry)
     if entry.featureSave { throw .permanent(.featureNotSaveable) }
     if entry.namespaceIdentifier != 0 && entry.namespaceIdentifier != NamespaceIdentifier.broadcast && feature != .errorRecovery {
@@ -45,7 +45,7 @@ extension Controller {
       let events = AsynchronousEventConfiguration(rawValue: value)
       if !events.isSubset(of: supportedEvents.union(isDiscovery ? [] : .healthWarnings)) { throw .invalidField }
       self.events.configuration = events
-    case .keepAliveTimer: keepAlive.setTimeout(value, now: now)
+    case .keepAliveTimer: keepAlive.setTimeout(value)
     case .hostIdentifier: throw .permanent(.commandSequenceError)
     default: throw .invalidField
     }

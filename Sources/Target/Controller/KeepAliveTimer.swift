@@ -18,17 +18,16 @@ struct KeepAliveTimer {
     idleLimit = isDiscovery ? Self.discoveryIdleNanoseconds : nil
     lastCommand = now
     self.timeoutMilliseconds = 0
-    setTimeout(timeoutMilliseconds, now: now)
+    setTimeout(timeoutMilliseconds)
   }
 
-  /// Sets KATO and starts over.
-  mutating func setTimeout(_ milliseconds: UInt32, now: UInt64) {
+  /// Sets KATO. The time runs from the last command.
+  mutating func setTimeout(_ milliseconds: UInt32) {
     let unit = UInt64(Self.granularity) * 100
     let rounded = (UInt64(milliseconds) + unit - 1) / unit * unit
     timeoutMilliseconds = UInt32(min(rounded, UInt64(UInt32.max) / unit * unit))
     let timeout = UInt64(timeoutMilliseconds) * 1_000_000
     limitNanoseconds = timeout == 0 ? idleLimit : timeout + Self.margin(of: timeout)
-    lastCommand = now
   }
 
   /// A host sends its keep-alive within the time, but the network and we may be late: half the time more, 1 s to 5 s.

@@ -1,0 +1,162 @@
+import Foundation
+import Pool
+import Reactor
+import Synchronization
+
+/// What a kubelet is to pods: watches what is assigned to its node, makes it true, and writes what is.
+final class NodeAgent: @unchecked Sendable {
+  private static let leaseSeconds = 10
+
+  private let node: NodeContext
+  private let pools: [Pool]
+  private let status: NodeStatus
+  private let keeper: ReplicaKeeper
+  private let lease = Mutex<LeaseKeeper?>(nil)
+  /// Owns everything below.
+  private let queue = DispatchQueue(label: "keelson.agent")
+  private var runners: [VolumeID: VolumeRunner] = [:]
+  private var isStopping = false
+  private var isFirst = true
+  private var watch: (any StoreWatch)?
+
+  init(node: NodeContext, pools: [Pool], status: NodeStatus) {
+    self.node = node
+    self.pools = pools
+    self.status = status
+    keeper = ReplicaKeeper(node: node, pools: pools)
+  }
+
+  /// Registers the node and follows its assignments. Throws if the store refuses at once; later troubles are logged and retried.
+  func start() throws {
+    // Pools first: a volatile pool must not look as if it still held what it lost.
+    for pool in pools { publish(pool) }
+    try register()
+    PlainThread.start(name: "keelson-watch") { self.follow() }
+  }
+
+  /// Takes the process's one lease and puts the node's status under it. A lease that is lost (the store was away, or this
+  /// process slept) is taken anew.
+  private func register() throws {
+    let keeper = try LeaseKeeper(store: node.store, ttlSeconds: Self.leaseSeconds) { [self] in
+      node.log.write("the node's lease ran out; registering again")
+      registerAgain()
+    }
+    lease.withLock { $0 = keeper }
+    node.publish(status, at: Keys.nodeStatus(node.name), lease: keeper.lease.id)
+  }
+
+  private func registerAgain() {
+    queue.async { [self] in
+      if isStopping { return }
+      do {
+        try register()
+      } catch {
+        node.log.write("cannot register with the state store: \(error); trying again")
+        queue.asyncAfter(deadline: .now() + 1) { self.registerAgain() }
+      }
+    }
+  }
+
+  private func publish(_ pool: Pool) {
+    let location = pool.location
+    node.publish(
+      PoolStatus(
+        name: pool.name, uuid: pool.id.description,
+        kind: pool.isVolatile ? .memory : location.hasPrefix("/dev/") ? .block : .file, path: location,
+        sizeBytes: pool.totalBytes, freeBytes: pool.freeBytes, clusterBytes: pool.clusterBytes, state: .ready),
+      at: Keys.poolStatus(node: node.name, pool.name))
+  }
+
+  // MARK: Assignments
+
+  /// Watches until `stop`: a full look first, then at every change; after trouble with the store a full look again.
+  private func follow() {
+    var delay: useconds_t = 50_000
+    while !queue.sync(execute: { isStopping }) {
+      do {
+        let prefix = Keys.assignments(node: node.name)
+        let page = try node.store.listAll(prefix: prefix)
+        let watch = try node.store.watch(prefix: prefix, fromRevision: page.revision + 1)
+        queue.sync { self.watch = watch }
+        queue.async { self.reconcile() }
+        delay = 50_000
+        while try watch.next(timeoutNanoseconds: nil) != nil { queue.async { self.reconcile() } }
+      } catch StoreError.watchCancelled {
+        return
+      } catch {
+        node.log.write("following the state store: \(error); trying again")
+        usleep(delay)
+        delay = min(delay * 2, 2_000_000)
+      }
+    }
+  }
+
+  private func reconcile() {
+    if isStopping { return }
+    var replicas: [ReplicaAssignment] = []
+    var nexuses: [NexusAssignment] = []
+    do {
+      for entry in try node.store.listAll(prefix: Keys.replicaAssignments(node: node.name)).entries {
+        replicas.append(try Stored<ReplicaAssignment>(entry).object)
+      }
+      for entry in try node.store.listAll(prefix: Keys.nexusAssignments(node: node.name)).entries {
+        nexuses.append(try Stored<NexusAssignment>(entry).object)
+      }
+    } catch {
+      // Nothing is concluded from half a picture.
+      node.log.write("cannot read the assignments: \(error)")
+      return
+    }
+    if isFirst {
+      isFirst = false
+      keeper.reportUnknown(replicas)
+    }
+    keeper.reconcile(replicas)
+    reconcile(nexuses)
+    for pool in pools { publish(pool) }
+  }
+
+  private func reconcile(_ nexuses: [NexusAssignment]) {
+    for assignment in nexuses {
+      if assignment.deleting {
+        end(assignment.volumeID)
+      } else if runners[assignment.volumeID] == nil {
+        let runner = VolumeRunner(assignment: assignment, node: node, keeper: keeper)
+        runners[assignment.volumeID] = runner
+        runner.start()
+      }
+    }
+    let assigned = Set(nexuses.map(\.volumeID))
+    for volume in runners.keys.filter({ !assigned.contains($0) }).sorted() { end(volume) }
+  }
+
+  /// Stops a volume's nexus, and only then says that it is gone: its replicas are deleted after that.
+  private func end(_ volume: VolumeID) {
+    guard let runner = runners.removeValue(forKey: volume) else {
+      node.withdraw(Keys.nexusStatus(node: node.name, volume))
+      return
+    }
+    runner.stop { runner.withdrawStatus() }
+  }
+
+  // MARK: Stop
+
+  /// Stops in order: the nexuses here, then, once the nexuses elsewhere have let go (or had time to), the replicas.
+  func stop() {
+    let (running, watch) = queue.sync {
+      isStopping = true
+      return (runners.sorted { $0.key < $1.key }.map(\.value), self.watch)
+    }
+    watch?.cancel()
+    let group = DispatchGroup()
+    for runner in running {
+      group.enter()
+      runner.stop { group.leave() }
+    }
+    if group.wait(timeout: .now() + 20) == .timedOut { node.log.write("a nexus did not stop within 20 s") }
+    // Other nodes may be stopping too: their nexuses end cleanly if their replicas here live a little longer.
+    for _ in 0..<30 where node.target.connectionCount(usingReplicas: true) > 0 { usleep(100_000) }
+    queue.sync { keeper.stop() }
+    lease.withLock { $0?.revoke() }
+  }
+}

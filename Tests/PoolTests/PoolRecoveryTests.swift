@@ -1,0 +1,268 @@
+import CLinux
+import Glibc
+import Reactor
+import Testing
+
+@testable import Pool
+
+/// Pools that are damaged, foreign, or in use.
+@Suite struct PoolRecoveryTests {
+  private let file = TemporaryFile()
+  private static let secondCopy = Superblock.copyOffsets[1]
+
+  /// A pool with two replicas; each creation is one change after the first table.
+  private func makePool() throws -> [Identifier] {
+    let pool = try Pool.format(path: file.path, name: "p", clusterBytes: 64 * kibibyte, createFileBytes: 8 * mebibyte)
+    let ids = try (0..<2).map { _ in try pool.makeReplica(sizeBytes: 65_536).id }
+    try pool.close()
+    return ids
+  }
+
+  private func openError() -> PoolError? {
+    do throws(PoolError) {
+      _ = try Pool.open(path: file.path)
+      return nil
+    } catch {
+      return error
+    }
+  }
+
+  /// Where the slot with an even or odd change number is: the first table, number 1, is in slot 0.
+  private func slotOffset(ofChange number: UInt64) -> UInt64 {
+    Superblock.metadataOffset + (number % 2 == 1 ? 0 : Superblock.defaultMetadataSlotBytes)
+  }
+
+  @Test func `a second open is refused, in the words of the error`() throws {
+    _ = try makePool()
+    let pool = try Pool.open(path: file.path)
+    #expect(openError() == .inUse(path: file.path))
+    #expect(throws: PoolError.inUse(path: file.path)) { try Pool.format(path: file.path, name: "q", force: true) }
+    try pool.close()
+    #expect(openError() == nil)
+  }
+
+  @Test func `another process cannot open it either`() throws {
+    _ = try makePool()
+    let pool = try Pool.open(path: file.path)
+    // flock(1) is the other process: it takes the lock with an open of its own.
+    #expect(runFlock() != 0)
+    try pool.close()
+    #expect(runFlock() == 0)
+  }
+
+  private func runFlock() -> Int32 {
+    var process = pid_t()
+    let arguments = ["flock", "--nonblock", file.path, "true"]
+    var pointers = unsafe arguments.map { unsafe strdup($0) } + [nil]
+    defer { for unsafepointer in unsafe pointers { unsafe free(pointer) } }
+    unsafe precondition(posix_spawnp(&process, "flock", nil, nil, &pointers, environ) == 0)
+    var status: Int32 = 0
+    while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
+    return status
+  }
+
+  @Test func `a truncated pool is refused`() throws {
+    _ = try makePool()
+    file.truncate(to: 8 * mebibyte - 1)
+    #expect(openError() == .truncated(path: file.path, byteCount: 8 * mebibyte - 1, expectedBytes: 8 * mebibyte))
+    file.truncate(to: 4096)
+    #expect(openError() == .truncated(path: file.path, byteCount: 4096, expectedBytes: 8 * mebibyte))
+    file.truncate(to: 100)
+    #expect(openError() == .corruptSuperblock(path: file.path, detail: "first: cut off, second: cut off"))
+    file.truncate(to: 0)
+    #expect(openError() == .notAPool(path: file.path))
+  }
+
+  @Test func `a grown file is opened as it was`() throws {
+    let ids = try makePool()
+    file.truncate(to: 9 * mebibyte)
+    let pool = try Pool.open(path: file.path)
+    #expect(pool.replicas.map(\.id) == ids)
+    #expect(pool.totalBytes == 5 * mebibyte)
+  }
+
+  @Test func `either copy of the superblock is enough, and it is said`() throws {
+    let ids = try makePool()
+    file.flip(bit: 3, at: 100)
+    do {
+      let pool = try Pool.open(path: file.path)
+      #expect(pool.replicas.map(\.id) == ids)
+      #expect(pool.warnings == ["the first copy of the superblock of \(file.path) is damaged (wrong checksum); the second is used"])
+    }
+    file.flip(bit: 3, at: 100)
+    file.flip(bit: 0, at: Self.secondCopy + 4095)
+    do {
+      let pool = try Pool.open(path: file.path)
+      #expect(pool.warnings == ["the second copy of the superblock of \(file.path) is damaged (wrong checksum); the first is used"])
+    }
+    file.flip(bit: 7, at: 45)
+    #expect(openError() == .corruptSuperblock(path: file.path, detail: "first: wrong checksum, second: wrong checksum"))
+    #expect(throws: PoolError.self) { try Pool.format(path: file.path, name: "q") }
+  }
+
+  @Test func `a later version and unknown features are refused, whatever the other copy says`() throws {
+    _ = try makePool()
+    let original = file.bytes(at: 0, count: 4096)
+    for (offset, expected) in [
+      (12, PoolError.newerVersion(path: file.path, found: 7, supported: 1)), (16, .unknownFeatures(path: file.path, bits: 7)),
+    ] {
+      for copy in Superblock.copyOffsets {
+        var bytes = original
+        bytes[offset] = 7
+        for index in 8..<12 { bytes[index] = 0 }
+        let checksum = unsafe CRC32C.checksum(bytes.span.bytes)
+        for index in 0..<4 { bytes[8 + index] = UInt8(truncatingIfNeeded: checksum >> UInt32(8 * index)) }
+        file.patch(bytes, at: copy)
+        #expect(openError() == expected)
+        file.patch(original, at: copy)
+      }
+    }
+    #expect(openError() == nil)
+  }
+
+  @Test func `a crash between the two slots leaves the older table`() throws {
+    let ids = try makePool()
+    // Change 3 was being written when the power went: its first block is torn.
+    file.patch([UInt8](repeating: 0xAB, count: 100), at: slotOffset(ofChange: 3) + 60)
+    do {
+      let pool = try Pool.open(path: file.path)
+      #expect(pool.replicas.map(\.id) == [ids[0]])
+      #expect(pool.warnings.count == 1 && pool.warnings[0].contains("change 2"))
+      #expect(pool.freeBytes == pool.totalBytes - 65_536)
+      // It goes on from there, over the damaged slot.
+      try pool.createReplica(id: ids[1], volumeID: .random(), sizeBytes: 65_536)
+      try pool.close()
+    }
+    let pool = try Pool.open(path: file.path)
+    #expect(pool.replicas.map(\.id) == ids)
+    #expect(pool.warnings == [])
+  }
+
+  @Test func `every flipped bit of the later slot is found`() throws {
+    let ids = try makePool()
+    let table = try Pool.open(path: file.path).state.withLock { $0.table }
+    #expect(table.sequence == 3)
+    for offset in 0..<UInt64(table.encodedBytes) {
+      file.flip(bit: Int(offset % 8), at: slotOffset(ofChange: 3) + offset)
+      let pool = try Pool.open(path: file.path)
+      #expect(pool.replicas.map(\.id) == [ids[0]])
+      try pool.close()
+      file.flip(bit: Int(offset % 8), at: slotOffset(ofChange: 3) + offset)
+    }
+    #expect(try Pool.open(path: file.path).replicas.map(\.id) == ids)
+  }
+
+  @Test func `two damaged slots are refused`() throws {
+    _ = try makePool()
+    file.flip(bit: 0, at: slotOffset(ofChange: 2) + 70)
+    file.patch([UInt8](repeating: 0, count: 4096), at: slotOffset(ofChange: 3))
+    #expect(openError() == .corruptMetadata(path: file.path, detail: "first: no magic number, second: wrong checksum"))
+  }
+
+  @Test func `tables of an earlier pool in the same place are not believed`() throws {
+    _ = try makePool()
+    let old = (0..<2).map { file.bytes(at: Superblock.metadataOffset + UInt64($0) * Superblock.defaultMetadataSlotBytes, count: 4096) }
+    try Pool.format(path: file.path, name: "new", clusterBytes: 64 * kibibyte, force: true).close()
+    #expect(try Pool.open(path: file.path).replicas.isEmpty)
+    for slot in 0..<2 { file.patch(old[slot], at: Superblock.metadataOffset + UInt64(slot) * Superblock.defaultMetadataSlotBytes) }
+    #expect(openError() == .corruptMetadata(path: file.path, detail: "first: of another pool, second: of another pool"))
+  }
+
+  static let foreign: [(offset: UInt64, bytes: [UInt8], word: String)] = [
+    (1080, [0x53, 0xEF], "ext4"), (0, Array("XFSB".utf8), "XFS"), (65_600, Array("_BHRfS_M".utf8), "Btrfs"),
+    (512, Array("LABELONE".utf8), "LVM"), (1536, Array("LABELONE".utf8), "LVM"), (4096, [0xFC, 0x4E, 0x2B, 0xA9], "RAID"),
+    (0, [0xFC, 0x4E, 0x2B, 0xA9], "RAID"), (8 * mebibyte - 8192, [0xFC, 0x4E, 0x2B, 0xA9], "RAID"),
+    (8 * mebibyte - 65_536, [0xFC, 0x4E, 0x2B, 0xA9], "RAID"), (512, Array("EFI PART".utf8), "GPT"),
+    (8 * mebibyte - 512, Array("EFI PART".utf8), "GPT"), (510, [0x55, 0xAA], "MBR"), (0, Array("LUKS".utf8) + [0xBA, 0xBE], "LUKS"),
+    (4086, Array("SWAPSPACE2".utf8), "swap"), (0, Array("bluestore block device".utf8), "BlueStore"),
+    (700_000, Array("letters to a friend".utf8), "unknown kind"),
+  ]
+
+  @Test(arguments: foreign) func `foreign content is refused and kept`(offset: UInt64, bytes: [UInt8], word: String) throws {
+    let foreign = TemporaryFile(byteCount: 8 * mebibyte)
+    foreign.patch(bytes, at: offset)
+    for attempt in 0..<2 {
+      do throws(PoolError) {
+        if attempt == 0 { try Pool.format(path: foreign.path, name: "p") } else { _ = try Pool.open(path: foreign.path) }
+        // What is only at the end does not show in an open: there is no pool anyway.
+        Issue.record("\(word) was taken")
+      } catch {
+        guard case .foreignContent(_, let what) = error else {
+          Issue.record("\(error)")
+          continue
+        }
+        #expect(what.contains(word))
+        #expect(error.description.contains("--force"))
+      }
+    }
+    #expect(foreign.bytes(at: offset, count: bytes.count) == bytes)
+    #expect(foreign.bytes(at: 0, count: 8).allSatisfy { $0 == 0 } || offset == 0)
+    try Pool.format(path: foreign.path, name: "p", clusterBytes: 64 * kibibyte, force: true).close()
+    let file = try DiskFile(path: foreign.path)
+    #expect(try ContentProbe.signature(of: file) == nil, "nobody takes the disk for what it was")
+    #expect(try file.contentDescription() == "the Keelson pool “p”")
+  }
+
+  @Test func `an empty file is no pool`() {
+    file.patchEmpty(byteCount: 8 * mebibyte)
+    #expect(openError() == .notAPool(path: file.path))
+  }
+
+  @Test func `another pool is never formatted without force`() throws {
+    let ids = try makePool()
+    #expect(throws: PoolError.poolExists(path: file.path, name: "p")) { try Pool.format(path: file.path, name: "q") }
+    file.flip(bit: 1, at: 50)
+    #expect(throws: PoolError.poolExists(path: file.path, name: "p")) { try Pool.format(path: file.path, name: "q") }
+    #expect(try Pool.open(path: file.path).replicas.map(\.id) == ids)
+    try Pool.format(path: file.path, name: "q", force: true).close()
+    let pool = try Pool.open(path: file.path)
+    #expect(pool.name == "q" && pool.replicas.isEmpty)
+  }
+
+  @Test func `a partition table over a pool is not written into`() throws {
+    _ = try makePool()
+    file.patch([UInt8](repeating: 0, count: 4096), at: 0)
+    file.patch(Array("EFI PART".utf8), at: 512)
+    guard case .foreignContent(_, let what)? = openError() else {
+      Issue.record("it was opened")
+      return
+    }
+    #expect(what.contains("GPT") && what.contains("“p”"))
+  }
+
+  @Test func `an interrupted format leaves no pool or the new one`() throws {
+    _ = try makePool()
+    // The first step of a format over a pool: both copies are gone.
+    for offset in Superblock.copyOffsets { file.patch([UInt8](repeating: 0, count: 4096), at: offset) }
+    #expect(openError() == .notAPool(path: file.path))
+    // The last step, half done.
+    try Pool.format(path: file.path, name: "new", force: true).close()
+    file.patch([UInt8](repeating: 0, count: 4096), at: 0)
+    #expect(try Pool.open(path: file.path).name == "new")
+  }
+
+  @Test func `a change that cannot be written is refused and the table stays`() throws {
+    let ids = try makePool()
+    // A pool whose file lets nothing be written: opened for reading only, underneath.
+    let readable = try DiskFile(path: file.path, access: .readOnly)
+    let (superblock, _) = try SuperblockCopies(reading: readable).choose(readable)
+    let (table, slot, _) = try MetadataArea(file: readable, superblock: superblock).load()
+    let pool = Pool(
+      superblock: superblock, storage: .disk(readable), location: file.path, table: table, slot: slot, warnings: [])
+    #expect(throws: PoolError.self) { try pool.makeReplica(sizeBytes: 65_536) }
+    #expect(throws: PoolError.self) { try pool.deleteReplica(id: ids[0]) }
+    #expect(pool.replicas.map(\.id) == ids)
+    #expect(pool.freeBytes == pool.totalBytes - 2 * 65_536)
+    #expect(pool.state.withLock { $0.reserved.isEmpty && $0.busy.isEmpty })
+    #expect(pool.state.withLock { $0.lastSequence } == table.sequence + 1)
+  }
+}
+
+extension TemporaryFile {
+  /// Makes an absent file one of zeros.
+  func patchEmpty(byteCount: UInt64) {
+    let file = unsafe keelson_open(path, O_RDWR | O_CREAT, 0o600)
+    precondition(file >= 0 && ftruncate(file, off_t(byteCount)) == 0)
+    close(file)
+  }
+}
