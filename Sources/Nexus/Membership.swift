@@ -1,5 +1,3 @@
-import Pool
-
 /// One copy of the volume as its nexus sees it.
 public struct NexusMember: Equatable, Sendable {
   public enum State: Equatable, Sendable {

@@ -178,9 +178,9 @@ final class TargetCore: EventHandler {
 
   func connectionClosed(_ connection: Connection) {
     newcomers.removeAll { $0 === connection }
-    if let subsystem = connection.subsystem, let controller = connection.controller {
-      // The admin queue is the controller: without it, its I/O queues end too. A lost I/O queue ends the association as well,
-      // for a host that lost one resets the controller.
+    // The admin queue is the controller: without it, its I/O queues end too. An I/O queue may go alone: a host that resets its
+    // controller closes those first and then says so on the admin queue.
+    if connection.queueID == 0, let subsystem = connection.subsystem, let controller = connection.controller {
       subsystem.end(controller)
     }
     if connection.executingCount == 0 { connectionSettled(connection) }
