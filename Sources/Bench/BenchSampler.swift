@@ -18,6 +18,9 @@ public struct BenchSample: Sendable, Equatable {
   /// The phase of the job that is least far.
   public var phase = BenchPhase.idle
 
+  /// Requests that ended since the last sample, in any way and phase.
+  public var endedCount: UInt64 = 0
+
   public var operationsPerSecond: Double { perSecond(readCount + writeCount) }
   public var bytesPerSecond: Double { perSecond(readBytes + writeBytes) }
 
@@ -34,6 +37,7 @@ public struct BenchSampler: Sendable {
   private var previousReadCount: UInt64 = 0
   private var previousWriteCount: UInt64 = 0
   private var previousLatencySum: UInt64 = 0
+  private var previousEndedCount: UInt64 = 0
 
   public init(_ meters: [BenchMeter], blockBytes: UInt64, nowNanoseconds: UInt64 = Clock.monotonicNanoseconds()) {
     self.meters = meters
@@ -45,11 +49,13 @@ public struct BenchSampler: Sendable {
     var readCount: UInt64 = 0
     var writeCount: UInt64 = 0
     var latencySum: UInt64 = 0
+    var endedCount: UInt64 = 0
     var sample = BenchSample()
     sample.phase = .finished
     for meter in meters {
       readCount &+= meter.reads.count
       writeCount &+= meter.writes.count
+      endedCount &+= meter.reads.count &+ meter.writes.count &+ meter.flushes.count &+ meter.errors.value &+ meter.blocksReadBack.value
       latencySum &+= meter.reads.sumNanoseconds &+ meter.writes.sumNanoseconds
       sample.errorCount += meter.errors.value
       sample.verifyErrorCount += meter.verifyErrors.value
@@ -64,6 +70,8 @@ public struct BenchSampler: Sendable {
     sample.writeBytes = sample.writeCount &* blockBytes
     let count = sample.readCount &+ sample.writeCount
     sample.meanLatencyNanoseconds = count == 0 ? 0 : (latencySum &- previousLatencySum) / count
+    sample.endedCount = endedCount &- previousEndedCount
+    previousEndedCount = endedCount
     previousNanoseconds = nowNanoseconds
     previousReadCount = readCount
     previousWriteCount = writeCount

@@ -1,0 +1,52 @@
+import CLinux
+import Glibc
+import Pool
+
+/// What a run does its I/O on.
+public enum BenchSource: Sendable {
+  /// A file or block device, opened for what the plan does.
+  case file(DiskFile)
+
+  /// Opens a file or block device. A pattern that writes creates an absent file, or fills an empty one, with `plan.sizeBytes`, and
+  /// refuses one that holds data unless `force`; a pattern that only reads changes nothing.
+  public static func file(path: String, plan: BenchPlan, force: Bool) throws(BenchRunError) -> BenchSource {
+    var status = stat()
+    let isPresent = unsafe stat(path, &status) == 0
+    let isRegular = isPresent && keelson_is_regular(status.st_mode) != 0
+    let isEmpty = !isPresent || isRegular && status.st_size == 0
+    if isEmpty, !isPresent && errno != ENOENT {
+      throw BenchRunError(.system(path: path, action: "examine", code: errno))
+    }
+    if isEmpty && !plan.pattern.writes {
+      throw BenchRunError(
+        isPresent ? "empty_file" : "file_not_found", "there is nothing to read: \(path) \(isPresent ? "is empty" : "does not exist")",
+        hint: "Fill it first: keelson bench \(path) --rw write --bs 1m --size 1GiB --one-pass")
+    }
+    if isEmpty && plan.sizeBytes == nil {
+      throw BenchRunError(
+        "size_missing", "\(path) \(isPresent ? "is empty" : "does not exist"), and nothing says how large it should become",
+        hint: "Give --size, for example --size 1GiB.")
+    }
+    do throws(PoolError) {
+      let file = try DiskFile(
+        path: path, access: plan.pattern.writes ? .readWrite : .readOnly, createFileBytes: isEmpty ? plan.sizeBytes : nil)
+      if plan.pattern.writes && !force && !isEmpty, let content = try content(of: file, isRegular: isRegular, blocks: status.st_blocks) {
+        throw .foreignContent(path: path, what: content)
+      }
+      return .file(file)
+    } catch .foreignContent(let path, let what) {
+      throw BenchRunError(
+        "foreign_content", "will not write to \(path): it holds \(what)",
+        hint: "If its content may be lost, add --force; or only read: --rw randread.")
+    } catch {
+      throw BenchRunError(error)
+    }
+  }
+
+  /// What the file holds, as far as it is known; nil if it holds nothing. A regular file holds something once blocks of it are
+  /// allocated, whatever they say.
+  private static func content(of file: DiskFile, isRegular: Bool, blocks: Int) throws(PoolError) -> String? {
+    if isRegular && blocks == 0 { return nil }
+    return try file.contentDescription() ?? (isRegular ? "data, or space set aside for it" : nil)
+  }
+}
