@@ -39,7 +39,8 @@ import Testing
     let device = try harness.connected()
     #expect(device.blockSizeBytes == 4096 && device.sizeBytes == 1 << 20)
     let data = unsafe try harness.buffer(8192, seed: 1)
-    #expect(unsafe harness.perform(BlockRequest(.write, offsetBytes: 4096, byteCount: 8192, buffer: data, token: 1), on: device) == .success)
+    #expect(
+      unsafe harness.perform(BlockRequest(.write, offsetBytes: 4096, byteCount: 8192, buffer: data, token: 1), on: device) == .success)
     #expect(harness.fake.sightings.commands == [.init(opcode: 1, startingLBA: 1, blockCount: 2)])
     harness.finish()
   }
