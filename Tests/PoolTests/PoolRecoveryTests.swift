@@ -54,7 +54,7 @@ import Testing
     var process = pid_t()
     let arguments = ["flock", "--nonblock", file.path, "true"]
     var pointers = unsafe arguments.map { unsafe strdup($0) } + [nil]
-    defer { for unsafepointer in unsafe pointers { unsafe free(pointer) } }
+    defer { for unsafe unsafepointer in unsafe pointers { unsafe free(pointer) } }
     unsafe precondition(posix_spawnp(&process, "flock", nil, nil, &pointers, environ) == 0)
     var status: Int32 = 0
     while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
