@@ -108,11 +108,11 @@ struct SimulatedNode {
             try report(.deleted, &store)
           }
         }
-      } else if found == nil {
-        work.append { _, store in try report(.creating, &store) }
       } else if disk[assignment.id] == nil {
+        // A node may say so first or just begin: a missing status says nothing about the disk.
+        if found == nil { work.append { _, store in try report(.creating, &store) } }
         work.append { node, _ in node.disk[assignment.id] = assignment.sizeBytes }
-      } else if found == .creating {
+      } else if found != .ready {
         work.append { node, store in
           try node.reportPool(&store)
           try report(.ready, &store)
