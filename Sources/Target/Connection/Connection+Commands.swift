@@ -168,7 +168,7 @@ extension Connection {
     executingCount -= 1
     if isClosed {
       releaseSlot(index)
-      if executingCount == 0 { core.connectionSettled(self) }
+      if executingCount == 0 && isReleased { core.connectionSettled(self) }
       return
     }
     guard status == .success else {
