@@ -31,7 +31,7 @@ let package = Package(
       dependencies: ["Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite", "CLinux"],
       swiftSettings: settings),
     .target(
-      name: "Bench", dependencies: ["Console", "Host", "Pool", "Reactor", "NVMe", "Metrics", "CLinux"], swiftSettings: settings),
+      name: "Bench", dependencies: ["Console", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CLinux"], swiftSettings: settings),
     .executableTarget(
       name: "keelson",
       dependencies: ["Control", "Bench", "Console", "Metrics", "Nexus", "Target", "Host", "Pool", "Reactor", "NVMe", "CLinux"],

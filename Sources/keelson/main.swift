@@ -1,1 +1,5 @@
-print("keelson")
+import Glibc
+
+// A reader that went away is an error of the write, not the end of the process.
+signal(SIGPIPE, SIG_IGN)
+exit(Program.run(Array(CommandLine.arguments.dropFirst())).rawValue)

@@ -17,7 +17,7 @@ enum ImportMap {
     "Control": threads.union([
       "Nexus", "Target", "Host", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite", "CLinux", "Foundation",
     ]),
-    "Bench": threads.union(["Console", "Host", "Pool", "Reactor", "NVMe", "Metrics", "CLinux", "Foundation"]),
+    "Bench": threads.union(["Console", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CLinux", "Foundation"]),
     "keelson": threads.union([
       "Control", "Bench", "Console", "Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite", "CLinux",
       "Foundation",

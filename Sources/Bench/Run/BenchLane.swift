@@ -1,5 +1,7 @@
+import Host
 import Pool
 import Reactor
+import Transport
 
 /// What one reactor does of a run: its devices, jobs and their driver. All methods are called on the reactor's thread.
 final class BenchLane {
@@ -11,6 +13,8 @@ final class BenchLane {
 
   private let reactor: Reactor
   private var files: [FileDevice] = []
+  private var transport: TransportContext?
+  private var controllers: [RemoteController] = []
   private var devices: [BlockDevice] = []
   private var payloads: [Payload] = []
   private var driver: BenchDriver?
@@ -24,12 +28,40 @@ final class BenchLane {
   }
 
   /// Opens one device for each of `jobCount` jobs.
-  func open(_ source: BenchSource, jobCount: Int, _ completion: @escaping (Result<Shape, BenchRunError>) -> Void) {
+  func open(_ source: BenchSource, plan: BenchPlan, jobCount: Int, _ completion: @escaping (Result<Shape, BenchRunError>) -> Void) {
     switch source {
     case .file(let file):
       files = (0..<jobCount).map { _ in FileDevice(file: file, on: reactor) }
       devices = files
       completion(.success(Shape(sizeBytes: devices[0].sizeBytes, blockSizeBytes: devices[0].blockSizeBytes)))
+    case .subsystem(let subsystem):
+      let context = TransportContext(reactor: reactor)
+      transport = context
+      connect(subsystem, context, depth: plan.depth, remainingCount: jobCount, completion)
+    }
+  }
+
+  /// Connects one controller after the other, until none is left or one fails.
+  private func connect(
+    _ subsystem: BenchSubsystem, _ context: TransportContext, depth: Int, remainingCount: Int,
+    _ completion: @escaping (Result<Shape, BenchRunError>) -> Void
+  ) {
+    let controller = RemoteController(
+      context: context, address: subsystem.address, subsystem: subsystem.name, host: subsystem.makeIdentity(),
+      options: subsystem.options(depth: depth))
+    controllers.append(controller)
+    controller.connect { [self] result in
+      switch result {
+      case .failure(let error):
+        completion(.failure(BenchRunError("connection_failed", error.description)))
+      case .success(let namespace):
+        devices.append(namespace)
+        if remainingCount > 1 {
+          connect(subsystem, context, depth: depth, remainingCount: remainingCount - 1, completion)
+        } else {
+          completion(.success(Shape(sizeBytes: namespace.sizeBytes, blockSizeBytes: namespace.blockSizeBytes)))
+        }
+      }
     }
   }
 
@@ -68,7 +100,17 @@ final class BenchLane {
     devices = []
     for file in files { file.close() }
     files = []
-    completion()
+    closeControllers(completion)
+  }
+
+  /// One after the other, each in good order.
+  private func closeControllers(_ completion: @escaping () -> Void) {
+    guard let controller = controllers.popLast() else {
+      transport = nil
+      completion()
+      return
+    }
+    controller.close { [self] in closeControllers(completion) }
   }
 
   private func allocatePayload(_ byteCount: Int) -> Payload {

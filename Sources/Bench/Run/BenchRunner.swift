@@ -106,8 +106,10 @@ public final class BenchRunner: Sendable {
         return first
       }
       precondition(first + jobCount <= plan.jobCount)
-      let source = source
-      let opened = try reactor.callAsynchronously { _, done in lane.value.open(source, jobCount: jobCount, done) }.get()
+      let (source, plan) = (source, plan)
+      let opened = try reactor.callAsynchronously { _, done in
+        lane.value.open(source, plan: plan, jobCount: jobCount, done)
+      }.get()
       if let shape, shape != opened {
         throw BenchRunError("target_changed", "\(target) has another size than a moment ago", hint: "Run it again.")
       }

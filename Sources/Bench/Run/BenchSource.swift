@@ -1,11 +1,16 @@
 import CLinux
 import Glibc
+import Host
+import NVMe
 import Pool
+import Reactor
 
 /// What a run does its I/O on.
 public enum BenchSource: Sendable {
   /// A file or block device, opened for what the plan does.
   case file(DiskFile)
+  /// A subsystem's first namespace over NVMe/TCP; each job connects by itself.
+  case subsystem(BenchSubsystem)
 
   /// Opens a file or block device. A pattern that writes creates an absent file, or fills an empty one, with `plan.sizeBytes`, and
   /// refuses one that holds data unless `force`; a pattern that only reads changes nothing.
@@ -48,5 +53,52 @@ public enum BenchSource: Sendable {
   private static func content(of file: DiskFile, isRegular: Bool, blocks: Int) throws(PoolError) -> String? {
     if isRegular && blocks == 0 { return nil }
     return try file.contentDescription() ?? (isRegular ? "data, or space set aside for it" : nil)
+  }
+}
+
+/// A subsystem of an NVMe/TCP target, and how to connect to it.
+public struct BenchSubsystem: Equatable, Sendable {
+  public var address: SocketAddress
+  public var name: QualifiedName
+  /// The name to connect under, for targets that admit only hosts they know; nil makes one up.
+  public var hostName: QualifiedName?
+  /// I/O queues per job.
+  public var queueCount: Int
+  /// Header and data digests (CRC32C) on every PDU.
+  public var usesDigests: Bool
+
+  /// `queueCount` is 1 to 64.
+  public init(
+    address: SocketAddress, name: QualifiedName, hostName: QualifiedName? = nil, queueCount: Int = 1, usesDigests: Bool = false
+  ) {
+    precondition((1...64).contains(queueCount))
+    self.address = address
+    self.name = name
+    self.hostName = hostName
+    self.queueCount = queueCount
+    self.usesDigests = usesDigests
+  }
+
+  /// A host of its own for each job: a target ends the older of two controllers of one host.
+  func makeIdentity() -> HostIdentity {
+    var random = SystemRandomNumberGenerator()
+    var identifier = Identifier128(high: random.next(), low: random.next())
+    // A version 4 UUID (RFC 9562, 5.4).
+    identifier.high = identifier.high & ~0xF000 | 0x4000
+    identifier.low = identifier.low & ~(0b11 << 62) | 0b10 << 62
+    guard let name = hostName ?? QualifiedName("nqn.2014-08.org.nvmexpress:uuid:\(identifier)") else {
+      preconditionFailure("a UUID makes a valid name")
+    }
+    return HostIdentity(name: name, identifier: identifier)
+  }
+
+  /// `depth` requests of a job are in flight.
+  func options(depth: Int) -> HostOptions {
+    var options = HostOptions()
+    options.ioQueues = queueCount
+    options.queueDepth = min(HostOptions.maximumQueueDepth, max(32, (depth + queueCount - 1) / queueCount))
+    options.headerDigest = usesDigests
+    options.dataDigest = usesDigests
+    return options
   }
 }

@@ -1,0 +1,46 @@
+import Bench
+import Console
+import Control
+import Host
+import Pool
+import Reactor
+
+extension CommandError {
+  /// Any error of the modules below, in the form that people and programs get.
+  init(describing error: any Error) {
+    switch error {
+    case let error as CommandError: self = error
+    case let error as BenchTarget.ParseError: self = .usage(error.message, hint: error.hint)
+    case let error as BenchRunError: self.init(error.code, error.message, hint: error.hint)
+    case let error as PoolError: self.init(error.code, error.message, hint: error.hint.isEmpty ? "" : error.hint + ".")
+    case let error as DevError: self.init(error.code, error.message, hint: error.hint)
+    case let error as StoreError: self.init("store_failed", error.description)
+    case let error as VolumeRequests.Failure: self.init(error)
+    case let error as ObjectError: self.init(error)
+    case let error as SystemError: self.init("system_error", error.description)
+    case let error as HostError: self.init("connection_failed", error.description)
+    case let error as NodeDaemon.StartError: self.init("node_not_started", error.description)
+    default: self.init("failed", "\(error)")
+    }
+  }
+
+  private init(_ error: VolumeRequests.Failure) {
+    switch error {
+    case .exists(let name):
+      self.init("volume_exists", error.description, hint: "See it with: keelson volume show \(name)")
+    case .notFound(let name): self = .volumeNotFound(name)
+    case .contended: self.init("volume_contended", error.description)
+    }
+  }
+
+  private init(_ error: ObjectError) {
+    switch error {
+    case .invalid(let what, let reason): self = .usage("\(what) is not valid: \(reason)")
+    case .malformed, .newerVersion: self.init("store_object_unreadable", error.description)
+    }
+  }
+
+  static func volumeNotFound(_ name: String) -> CommandError {
+    .notFound("volume_not_found", "there is no volume \(name)", hint: "See all volumes with: keelson volume list")
+  }
+}

@@ -1,0 +1,119 @@
+import Console
+import Control
+import Foundation
+
+extension Command {
+  private static let waitOptions = [
+    OptionDeclaration("wait", .duration, defaultText: "60s", help: "how long to wait until it is true"),
+    OptionDeclaration("no-wait", .flag, help: "return as soon as the request is written down"),
+  ]
+
+  static let volumeCreate = Command(
+    CommandDeclaration(
+      ["volume", "create"], summary: "create a volume and wait until it is served from all its replicas",
+      positionals: [PositionalDeclaration("NAME", help: "lower-case letters, digits and hyphens, at most 63")],
+      options: [
+        OptionDeclaration("size", .size, isRequired: true, help: "its size, in steps of 1 MiB"),
+        OptionDeclaration(
+          "replicas", .integer(1...VolumeSpec.maximumReplicaCount), defaultText: "2", help: "on how many nodes each block lies"),
+        OptionDeclaration(
+          "block-size", .choice(["512", "4096"]), defaultText: "512", help: "bytes per logical block, as hosts see it"),
+      ] + waitOptions + StoreAccess.options,
+      examples: [
+        .init("keelson volume create db --size 1GiB --replicas 2", "every write is on two nodes before it is acknowledged"),
+        .init("keelson volume create scratch --size 10GiB --replicas 1 --block-size 4096", "one copy, blocks of 4 KiB"),
+      ])
+  ) { arguments, output in
+    let name = arguments.positional("NAME") ?? ""
+    let spec = VolumeSpec(
+      name: name, sizeBytes: arguments.sizeBytes("size") ?? 0, replicaCount: arguments.integer("replicas") ?? 2,
+      blockSizeBytes: arguments.text("block-size") == "4096" ? 4096 : 512, createdAt: Date.now)
+    try spec.validate()
+    let access = try StoreAccess(arguments)
+    if !arguments.flag("no-wait") { try access.requireRunning("create volume \(name)") }
+    try VolumeRequests.create(spec, in: access.store)
+    if arguments.flag("no-wait") {
+      let volume = VolumeView(spec, in: try access.cluster())
+      output.write(json: volume.json) { _ in "volume \(name) is asked for; see it with: keelson volume show \(name)\n" }
+      return .success
+    }
+    let nanoseconds = arguments.durationNanoseconds("wait") ?? 0
+    var progress = ProgressLine()
+    var last: VolumeView?
+    let volume = try access.wait(nanoseconds: nanoseconds) { cluster -> VolumeView? in
+      guard let current = cluster.volume(name: name), current.object.id == spec.id, !current.object.deleting else {
+        throw CommandError("volume_deleted", "volume \(name) was deleted while it was being created")
+      }
+      let view = VolumeView(current.object, in: cluster)
+      last = view
+      if view.state == .healthy { return view }
+      progress.show("volume \(name): \(view.message ?? view.state.rawValue)")
+      return nil
+    }
+    progress.clear()
+    guard let volume else {
+      let reason = last.map { $0.message ?? $0.state.rawValue } ?? "nothing was heard of it"
+      throw CommandError.timeout(
+        "volume \(name) is not ready after \(TimeSpan.text(nanoseconds: nanoseconds)): \(reason)",
+        hint: "It stays asked for. See 'keelson status'; give it up with: keelson volume delete \(name) --force")
+    }
+    output.write(json: volume.json, text: volume.text)
+    return .success
+  }
+
+  static let volumeDelete = Command(
+    CommandDeclaration(
+      ["volume", "delete"], summary: "delete a volume and all its data",
+      details: """
+        This destroys the data of the volume on all nodes, whether or not a host uses it.
+        On a terminal the command asks for the volume's name again; elsewhere it needs --force.
+        """,
+      positionals: [PositionalDeclaration("NAME", help: "the volume")],
+      options: [OptionDeclaration("force", .flag, help: "delete without asking")] + waitOptions + StoreAccess.options,
+      examples: [
+        .init("keelson volume delete db", "asks before it destroys data"),
+        .init("keelson volume delete db --force --wait 2m", "for scripts"),
+      ])
+  ) { arguments, output in
+    let name = arguments.positional("NAME") ?? ""
+    try Names.validate(name, kind: "volume name")
+    let access = try StoreAccess(arguments)
+    let view = try volume(name, in: try access.cluster())
+    if !arguments.flag("force") { try confirm(deletionOf: view) }
+    if !arguments.flag("no-wait") { try access.requireRunning("delete volume \(name)") }
+    let id = try VolumeRequests.delete(name: name, in: access.store)
+    let json: JSONValue = ["name": .string(name), "id": .string("\(id)")]
+    if arguments.flag("no-wait") {
+      output.write(json: json) { _ in "volume \(name) is going\n" }
+      return .success
+    }
+    let nanoseconds = arguments.durationNanoseconds("wait") ?? 0
+    var progress = ProgressLine()
+    var reason = "nothing was heard of it"
+    let isGone = try access.wait(nanoseconds: nanoseconds) { cluster -> Bool? in
+      guard let current = cluster.volume(name: name), current.object.id == id else { return true }
+      reason = VolumeView(current.object, in: cluster).message ?? reason
+      progress.show("volume \(name): \(reason)")
+      return nil
+    }
+    progress.clear()
+    if isGone == nil {
+      throw CommandError.timeout(
+        "volume \(name) is not gone after \(TimeSpan.text(nanoseconds: nanoseconds)): \(reason)",
+        hint: "It goes on being deleted; a node that is down deletes its replica when it comes back. See 'keelson status'.")
+    }
+    output.write(json: json) { _ in "volume \(name) is deleted\n" }
+    return .success
+  }
+
+  private static func confirm(deletionOf volume: VolumeView) throws(CommandError) {
+    guard isatty(STDIN_FILENO) == 1, Terminal.standardError.isTerminal else {
+      throw CommandError(
+        "force_needed", "will not delete volume \(volume.name) with \(ByteSize.text(volume.size)) of data without being told twice",
+        hint: "Add --force.")
+    }
+    Terminal.standardError.write(
+      "This destroys \(ByteSize.text(volume.size)) of data on all replicas. Type the name of the volume to go on: ")
+    if readLine() != volume.name { throw CommandError("not_confirmed", "volume \(volume.name) was not deleted: its name was not typed") }
+  }
+}
