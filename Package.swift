@@ -22,7 +22,7 @@ let package = Package(
     .target(name: "Console", swiftSettings: settings),
     .target(name: "Reactor", dependencies: ["CLinux"], swiftSettings: settings),
     .target(name: "Transport", dependencies: ["NVMe", "Reactor", "CLinux"], swiftSettings: settings),
-    .target(name: "Pool", dependencies: ["Reactor", "CLinux"], swiftSettings: settings),
+    .target(name: "Pool", dependencies: ["Reactor", "CLinux"], exclude: ["FORMAT.md"], swiftSettings: settings),
     .target(name: "Target", dependencies: ["Transport", "NVMe", "Pool", "Reactor", "CLinux"], swiftSettings: settings),
     .target(name: "Host", dependencies: ["Transport", "NVMe", "Reactor", "CLinux"], swiftSettings: settings),
     .target(name: "Nexus", dependencies: ["Reactor", "CLinux"], swiftSettings: settings),

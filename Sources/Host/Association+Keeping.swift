@@ -13,7 +13,8 @@ extension Association {
     if isKeepAliveOutstanding { return }
     isKeepAliveOutstanding = true
     perform(
-      "Keep Alive", .keepAlive(commandIdentifier: 0), timeoutMilliseconds: min(options.keepAliveMilliseconds, options.adminTimeoutMilliseconds)
+      "Keep Alive", .keepAlive(commandIdentifier: 0),
+      timeoutMilliseconds: min(options.keepAliveMilliseconds, options.adminTimeoutMilliseconds)
     ) { [self] _, outcome in
       isKeepAliveOutstanding = false
       guard phase == .live, let outcome, !outcome.status.isSuccess else { return }

@@ -100,7 +100,7 @@ final class Association: EventHandler {
     openQueues -= 1
     if phase == .connecting || phase == .live {
       switch reason {
-      case .byPeer: end(.closedByController)
+      case .byPeer, .systemError(ECONNRESET), .systemError(EPIPE): end(.closedByController)
       case .systemError(let code): end(.connectionFailed(code: code))
       case .bySelf, .protocolError: end(.protocolViolation("queue \(queue.identifier)"))
       }

@@ -34,6 +34,9 @@ extension HostQueue {
     var slot = CommandSlot()
     slot.generation = slots[index].generation
     slot.kind = .plain
+    if case .control = owner { slot.isControl = true }
+    // Admin and fabrics commands may carry 8 KiB whatever IOCCSZ says; Connect must.
+    let limit = slot.isControl ? Association.adminInCapsuleBytes : inCapsuleBytes
     var inCapsule: UInt32 = 0
     switch transfer {
     case .none: entry.dataPointer = .none
@@ -46,7 +49,7 @@ extension HostQueue {
     case .toController(let buffer, let byteCount):
       unsafe slot.buffer = unsafe buffer
       slot.byteCount = byteCount
-      if byteCount <= inCapsuleBytes {
+      if byteCount <= limit {
         slot.kind = .capsuleWrite
         slot.pendingSends = 1
         entry.dataPointer = .inCapsule(length: byteCount)
@@ -58,9 +61,7 @@ extension HostQueue {
     }
     switch owner {
     case .block(let number): slot.owner = UInt32(truncatingIfNeeded: number)
-    case .control(let number):
-      slot.owner = UInt32(truncatingIfNeeded: number)
-      slot.isControl = true
+    case .control(let number): slot.owner = UInt32(truncatingIfNeeded: number)
     }
     if let timeoutNanoseconds {
       slot.deadline = reactor.now &+ timeoutNanoseconds

@@ -204,7 +204,8 @@ import Transport
   private func violated(_ fault: PDUFault, _ header: RawSpan, _ what: String) -> PayloadPlan {
     if case .ending = state { return .stop }
     state = .ending
-    let offending = header.byteCount > TerminationRequest.maximumDataByteCount
+    let offending =
+      header.byteCount > TerminationRequest.maximumDataByteCount
       ? header.extracting(first: TerminationRequest.maximumDataByteCount) : header
     let byteCount = TerminationRequest.byteCount + offending.byteCount
     let place = unsafe appendHeader(byteCount: byteCount)

@@ -37,7 +37,7 @@ public final class RemoteController: EventHandler {
   public private(set) var state = State.idle
   /// The namespace, once connected; the same object over all reconnects.
   public private(set) var namespace: RemoteNamespace?
-  /// Hears of `.connected`, `.disconnected` and `.closed`.
+  /// Hears of `.connected`, `.closed`, and each `.disconnected` after the first success; before it `connect`'s completion does.
   public var stateChanged: ((State) -> Void)?
   public var eventReceived: ((Event) -> Void)?
   /// CNTLID, serial and model of the controller that was connected last.

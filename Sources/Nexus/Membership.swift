@@ -1,5 +1,3 @@
-import Pool
-
 /// One copy of the volume as its nexus sees it.
 public struct NexusMember: Equatable, Sendable {
   public enum State: Equatable, Sendable {
@@ -49,7 +47,8 @@ public enum MembershipOutcome: Equatable, Sendable {
 
 /// What a nexus needs from its surroundings besides replicas. Called on the nexus's reactor.
 public protocol NexusSurroundings: AnyObject {
-  /// Commits a change and answers with `Nexus.membershipCommitted` once the outcome is *known*; tries until then.
+  /// Commits a change and answers with `Nexus.membershipCommitted` once the outcome is *known*; tries until then. One change at
+  /// a time, and never answered from inside this call.
   func commit(_ change: MembershipChange)
   /// A member left or the nexus stopped serving; for status and logs.
   func nexusChanged()

@@ -3,150 +3,146 @@ import Reactor
 
 /// Changes: whole units go straight to the members; parts of units by read-modify-write; long ranges in steps.
 extension Nexus {
-  func runWrite(_ slot: Int) {
+  /// Does what `start` and `end` say, whose bytes are locked.
+  func runChange(_ slot: Int) {
     let request = slots[slot].request
-    if slots[slot].start == request.offsetBytes && slots[slot].end == request.offsetBytes + request.byteCount {
-      fanOut(slot, request)
-    } else {
-      readModifyWrite(slot)
-    }
+    let isWhole =
+      slots[slot].start >= request.offsetBytes && slots[slot].end <= request.offsetBytes + request.byteCount
+    if isWhole { fanOut(slot) } else { readModifyWrite(slot) }
   }
 
   // MARK: Read-modify-write
 
   /// Reads the units at both ends of the locked range, lays the command's bytes over them, writes all of it.
   private func readModifyWrite(_ slot: Int) {
-    let byteCount = Int(slots[slot].end - slots[slot].start)
-    guard let bounce = unsafe reactor.arena.allocate(byteCount: byteCount) else {
-      // A millisecond later: buffers come back as other commands end.
-      if awaitingBuffer.isEmpty { reactor.schedule(afterNanoseconds: 1_000_000, handlerID, token: Self.bufferToken) }
+    // First come, first served: a large buffer would never be had if small ones were given out before it.
+    if !awaitingBuffer.isEmpty || !beginReadModifyWrite(slot) {
       awaitingBuffer.append(slot)
-      return
+      scheduleBufferRetry()
     }
-    unsafe slots[slot].bounce = unsafe bounce
-    slots[slot].phase = .readingHead
-    slots[slot].triedMask = 0
-    readFromNext(slot)
   }
 
-  func bufferReleased() {
-    if !awaitingBuffer.isEmpty { reactor.postpone(handlerID, token: Self.bufferToken, result: 0) }
+  /// Returns false when there is no buffer.
+  private func beginReadModifyWrite(_ slot: Int) -> Bool {
+    let byteCount = Int(slots[slot].end - slots[slot].start)
+    guard let bounce = unsafe reactor.arena.allocate(byteCount: byteCount) else { return false }
+    unsafe slots[slot].bounce = unsafe bounce
+    slots[slot].phase = .readingHead
+    slots[slot].status = .success
+    slots[slot].triedMask = 0
+    readFromNext(slot)
+    return true
+  }
+
+  /// Buffers come back as commands end, not only ours.
+  private func scheduleBufferRetry() {
+    if isBufferEventDue { return }
+    isBufferEventDue = true
+    reactor.schedule(afterNanoseconds: retryNanoseconds, handlerID, token: Self.bufferToken)
   }
 
   func retryBuffers() {
-    let waiting = awaitingBuffer
-    awaitingBuffer = []
-    for slot in waiting { readModifyWrite(slot) }
+    isBufferEventDue = false
+    while let slot = awaitingBuffer.first {
+      guard beginReadModifyWrite(slot) else {
+        scheduleBufferRetry()
+        return
+      }
+      awaitingBuffer.removeFirst()
+    }
+  }
+
+  func releaseBounce(_ slot: Int) {
+    guard let bounce = unsafe slots[slot].bounce else { return }
+    unsafe reactor.arena.release(bounce)
+    unsafe slots[slot].bounce = nil
   }
 
   /// A read came back whole.
   func readDone(_ slot: Int) {
-    switch slots[slot].phase {
-    case .direct: finish(slot, .success)
-    case .readingHead where slots[slot].end - slots[slot].start > Self.unitBytes:
+    if slots[slot].request.operation == .read {
+      finish(slot, .success)
+    } else if slots[slot].isAbandoned {
+      // Nothing was changed yet, and nothing will be.
+      finish(slot, .aborted)
+    } else if slots[slot].phase == .readingHead && slots[slot].end - slots[slot].start > Self.unitBytes {
       slots[slot].phase = .readingTail
       slots[slot].triedMask = 0
       readFromNext(slot)
-    case .readingHead, .readingTail: writeBack(slot)
-    case .writingBack: preconditionFailure("nothing is read while writing back")
+    } else {
+      writeBack(slot)
     }
   }
 
   private func writeBack(_ slot: Int) {
     guard let bounce = unsafe slots[slot].bounce else { preconditionFailure("a read-modify-write has a buffer") }
     let request = slots[slot].request
+    let start = slots[slot].start
     slots[slot].phase = .writingBack
-    slots[slot].status = .success
     switch request.operation {
     case .write:
-      unsafe memcpy(bounce + Int(request.offsetBytes - slots[slot].start), request.buffer!, Int(request.byteCount))
+      unsafe memcpy(bounce + Int(request.offsetBytes - start), request.buffer!, Int(request.byteCount))
     case .writeZeroes:
       // The part of this step that the command covers.
-      let from = max(request.offsetBytes, slots[slot].start)
+      let from = max(request.offsetBytes, start)
       let to = min(request.offsetBytes + request.byteCount, slots[slot].end)
-      unsafe memset(bounce + Int(from - slots[slot].start), 0, Int(to - from))
+      unsafe memset(bounce + Int(from - start), 0, Int(to - from))
     case .read, .flush, .deallocate: preconditionFailure("only writes and zeroes have partial units")
     }
-    unsafe fanOut(
-      slot,
-      BlockRequest(
-        .write, offsetBytes: slots[slot].start, byteCount: slots[slot].end - slots[slot].start, buffer: bounce,
-        forceUnitAccess: request.forceUnitAccess, token: 0))
+    fanOut(slot)
   }
 
   // MARK: Steps
 
-  /// The next piece of a Write Zeroes or Deallocate: a partial unit, or whole units up to `stepBytes`.
+  /// Goes on with a Write Zeroes or Deallocate. Up to `stepBytes` are locked together, so that commands of ordinary size keep
+  /// their order; in them, partial units and whole ones are done one after the other.
   func nextStep(_ slot: Int) {
     let request = slots[slot].request
     let end = request.offsetBytes + request.byteCount
-    var position = slots[slot].position
+    // Deallocate leaves partial units as they are, on every replica alike.
+    let isDeallocate = request.operation == .deallocate
+    let position = isDeallocate ? Self.unitCeiling(slots[slot].position) : slots[slot].position
+    let last = isDeallocate ? Self.unitFloor(end) : end
     slots[slot].phase = .direct
     slots[slot].sentMask = 0
-    if request.operation == .deallocate {
-      // Partial units stay as they are, on every replica alike.
-      position = (position + Self.unitBytes - 1) & ~(Self.unitBytes - 1)
-      let last = end & ~(Self.unitBytes - 1)
-      guard position < last else {
-        finishLater(slot, .success)
-        return
-      }
-      slots[slot].start = position
-      slots[slot].end = min(position + Self.stepBytes, last)
-    } else {
-      guard position < end else {
-        finishLater(slot, .success)
-        return
-      }
-      let unit = position & ~(Self.unitBytes - 1)
-      if unit != position || end - position < Self.unitBytes {
-        slots[slot].start = unit
-        slots[slot].end = unit + Self.unitBytes
-      } else {
-        slots[slot].start = position
-        slots[slot].end = min(position + Self.stepBytes, end & ~(Self.unitBytes - 1))
-      }
-    }
-    slots[slot].position = slots[slot].end
-    lock(slot, isShared: false)
-  }
-
-  func runStep(_ slot: Int) {
-    let request = slots[slot].request
-    let isPartial =
-      request.operation == .writeZeroes
-      && (slots[slot].start < request.offsetBytes || slots[slot].end > request.offsetBytes + request.byteCount)
-    if isPartial {
-      readModifyWrite(slot)
-    } else {
-      unsafe fanOut(
-        slot,
-        BlockRequest(
-          request.operation, offsetBytes: slots[slot].start, byteCount: slots[slot].end - slots[slot].start,
-          forceUnitAccess: request.forceUnitAccess, token: 0))
-    }
-  }
-
-  /// A change is on every member of the set.
-  func stepDone(_ slot: Int) {
-    let request = slots[slot].request
-    let isLast: Bool
-    switch request.operation {
-    case .read, .write, .flush: isLast = true
-    case .writeZeroes: isLast = slots[slot].position >= request.offsetBytes + request.byteCount
-    case .deallocate: isLast = slots[slot].position >= (request.offsetBytes + request.byteCount) & ~(Self.unitBytes - 1)
-    }
-    if isLast {
-      finish(slot, .success)
+    if position >= last {
+      finishLater(slot, .success)
       return
     }
-    unlock(slot)
-    if let bounce = unsafe slots[slot].bounce {
-      unsafe reactor.arena.release(bounce)
-      unsafe slots[slot].bounce = nil
-      bufferReleased()
+    let isLocked = slots[slot].holdsRange
+    let lockedEnd = isLocked ? slots[slot].lockedEnd : min(Self.unitFloor(position) + stepBytes, Self.unitCeiling(last))
+    slots[slot].lockedEnd = lockedEnd
+    slots[slot].start = Self.unitFloor(position)
+    if slots[slot].start != position || last - position < Self.unitBytes {
+      slots[slot].end = slots[slot].start + Self.unitBytes
+    } else {
+      slots[slot].end = min(lockedEnd, Self.unitFloor(last))
     }
-    if slots[slot].isAbandoned { finish(slot, .aborted) } else { nextStep(slot) }
-    runUnblocked()
+    slots[slot].position = slots[slot].end
+    if isLocked { run(slot) } else { lock(slot, end: lockedEnd, isShared: false) }
+  }
+
+  /// What `start` and `end` say is on every member of the set.
+  func stepDone(_ slot: Int) {
+    switch slots[slot].request.operation {
+    case .read, .write, .flush: finish(slot, .success)
+    case .writeZeroes, .deallocate:
+      if isLastStep(slot) {
+        finish(slot, .success)
+      } else if slots[slot].isAbandoned {
+        finish(slot, .aborted)
+      } else {
+        releaseBounce(slot)
+        if slots[slot].position >= slots[slot].lockedEnd { unlock(slot) }
+        nextStep(slot)
+        runUnblocked()
+      }
+    }
+  }
+
+  private func isLastStep(_ slot: Int) -> Bool {
+    let request = slots[slot].request
+    let end = request.offsetBytes + request.byteCount
+    return slots[slot].position >= (request.operation == .deallocate ? Self.unitFloor(end) : end)
   }
 }

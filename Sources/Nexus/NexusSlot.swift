@@ -23,22 +23,30 @@ import Reactor
   var isAbandoned = false
   /// Members' answers outstanding.
   var pending: Int8 = 0
+  /// Members the change under way was sent to; none while it has not begun.
   var sentMask: UInt8 = 0
-  var okMask: UInt8 = 0
-  /// Members a read failed on.
+  /// Those of them that failed it.
+  var failedMask: UInt8 = 0
+  /// Members a read was sent to.
   var triedMask: UInt8 = 0
+  /// What to tell the client if no member can do it.
   var status = BlockStatus.success
-  /// The locked bytes.
+  /// The bytes under way now, inside the locked ones: whole units for changes.
   var start: UInt64 = 0
   var end: UInt64 = 0
   /// Write Zeroes and Deallocate: the next byte to do.
   var position: UInt64 = 0
+  /// Write Zeroes and Deallocate: where the locked bytes end.
+  var lockedEnd: UInt64 = 0
   /// Read-modify-write: whole units.
   var bounce: UnsafeMutableRawPointer?
 
   var isReading: Bool {
     request.operation == .read || phase == .readingHead || phase == .readingTail
   }
+
+  /// Whether the change under way is larger than a member takes at once: a largest write with partial units at its ends.
+  var isInTwoParts: Bool { phase == .writingBack && end - start > BlockDevice.maximumTransferBytes }
 
   /// What to read for this slot now.
   var readRequest: BlockRequest {
@@ -50,6 +58,26 @@ import Reactor
         .read, offsetBytes: end - Nexus.unitBytes, byteCount: Nexus.unitBytes,
         buffer: bounce.map { unsafe $0 + Int(end - Nexus.unitBytes - start) }, token: 0)
     case .direct, .writingBack: request
+    }
+  }
+
+  /// What to send to each member now; `isSecondPart` for the rest of a change in two parts.
+  func changeRequest(isSecondPart: Bool) -> BlockRequest {
+    switch phase {
+    case .direct:
+      switch request.operation {
+      case .write, .flush, .read: return request
+      case .writeZeroes, .deallocate:
+        return unsafe BlockRequest(
+          request.operation, offsetBytes: start, byteCount: end - start, forceUnitAccess: request.forceUnitAccess, token: 0)
+      }
+    case .readingHead, .readingTail: preconditionFailure("nothing is changed while reading")
+    case .writingBack:
+      let skipped = isSecondPart ? BlockDevice.maximumTransferBytes : 0
+      let byteCount = isInTwoParts && !isSecondPart ? BlockDevice.maximumTransferBytes : end - start - skipped
+      return unsafe BlockRequest(
+        .write, offsetBytes: start + skipped, byteCount: byteCount, buffer: bounce.map { unsafe $0 + Int(skipped) },
+        forceUnitAccess: request.forceUnitAccess, token: 0)
     }
   }
 }

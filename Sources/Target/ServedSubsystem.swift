@@ -120,7 +120,10 @@ final class ServedSubsystem {
 
   /// Ends controllers whose hosts have fallen silent.
   func tick(now: UInt64) {
-    for connection in connections where !connection.isClosed { connection.controller?.touch(connection.lastActivity) }
+    for connection in connections where !connection.isClosed && connection.lastActivity != connection.reportedActivity {
+      connection.reportedActivity = connection.lastActivity
+      connection.controller?.touch(now)
+    }
     for controller in core.controllers where controller.isExpired(now) { end(controller) }
     for connection in connections where connection.stage == .terminating && connection.deadline <= now { connection.close(.bySelf) }
   }

@@ -43,7 +43,7 @@ final class TargetCore: EventHandler {
     self.handOver = handOver
     super.init()
     reactor.register(self)
-    reactor.schedule(afterNanoseconds: TargetLimits.tickNanoseconds, handlerID, token: Self.tickToken)
+    reactor.schedule(afterNanoseconds: registry.limits.tickNanoseconds, handlerID, token: Self.tickToken)
   }
 
   // MARK: Subsystems
@@ -125,7 +125,7 @@ final class TargetCore: EventHandler {
   override func completed(token: UInt64, result: Int32) {
     if token == Self.tickToken {
       tick()
-      reactor.schedule(afterNanoseconds: TargetLimits.tickNanoseconds, handlerID, token: Self.tickToken)
+      reactor.schedule(afterNanoseconds: registry.limits.tickNanoseconds, handlerID, token: Self.tickToken)
       return
     }
     let offset = Int(token - Self.listenerToken)
@@ -145,17 +145,23 @@ final class TargetCore: EventHandler {
       close(descriptor)
       return
     }
-    let connection = Connection(core: self, descriptor: descriptor, peer: peer, portal: portal, admission: admission)
+    let connection = Connection(
+      core: self, descriptor: descriptor, peer: peer, portal: portal, admission: admission,
+      deadline: reactor.now + registry.limits.handshakeNanoseconds)
     newcomers.append(connection)
     connection.open()
   }
 
   /// Gives a connection that wants a subsystem of another reactor to that reactor.
   func handOver(_ connection: Connection, entry: SubmissionEntry, request: ConnectRequest, to reactorIndex: Int) {
+    guard let descriptor = connection.detach() else {
+      connection.close(.protocolError)
+      return
+    }
     let handed = HandedConnection(
-      descriptor: connection.detach(), peer: connection.peer, portal: connection.portal, admission: connection.admission,
+      descriptor: descriptor, peer: connection.peer, portal: connection.portal, admission: connection.admission,
       usesHeaderDigest: connection.usesHeaderDigest, usesDataDigest: connection.usesDataDigest,
-      hostDataAlignment: connection.hostDataAlignment, entry: entry, request: request)
+      hostDataAlignment: connection.hostDataAlignment, deadline: connection.deadline, entry: entry, request: request)
     connection.admission = nil
     newcomers.removeAll { $0 === connection }
     connection.retire()
@@ -163,7 +169,9 @@ final class TargetCore: EventHandler {
   }
 
   func take(_ handed: HandedConnection) {
-    let connection = Connection(core: self, descriptor: handed.descriptor, peer: handed.peer, portal: handed.portal, admission: handed.admission)
+    let connection = Connection(
+      core: self, descriptor: handed.descriptor, peer: handed.peer, portal: handed.portal, admission: handed.admission,
+      deadline: handed.deadline)
     connection.usesHeaderDigest = handed.usesHeaderDigest
     connection.usesDataDigest = handed.usesDataDigest
     connection.hostDataAlignment = handed.hostDataAlignment
@@ -178,13 +186,15 @@ final class TargetCore: EventHandler {
 
   func connectionClosed(_ connection: Connection) {
     newcomers.removeAll { $0 === connection }
-    if let subsystem = connection.subsystem, let controller = connection.controller {
-      // The admin queue is the controller: without it, its I/O queues end too. A lost I/O queue ends the association as well,
-      // for a host that lost one resets the controller.
+    if let subsystem = connection.subsystem, let controller = connection.controller, connection.queueID == 0 {
+      // The admin queue is the controller: without it, its I/O queues end too. A lost I/O queue ends nothing but itself: a host
+      // that resets its controller closes those first, and then writes CC through the admin queue.
       subsystem.end(controller)
     }
     if connection.executingCount == 0 { connectionSettled(connection) }
   }
+
+  /// The connection is closed and its last command has ended.
 
   func connectionSettled(_ connection: Connection) {
     let subsystem = connection.subsystem
@@ -248,6 +258,8 @@ struct HandedConnection: Sendable {
   let usesHeaderDigest: Bool
   let usesDataDigest: Bool
   let hostDataAlignment: UInt32
+  /// When the handshake must be over, wherever it takes place.
+  let deadline: UInt64
   let entry: SubmissionEntry
   let request: ConnectRequest
 }

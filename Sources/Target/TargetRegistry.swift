@@ -36,15 +36,12 @@ public final class TargetRegistry: Sendable {
   }
 
   private let state = Mutex(State())
-  public let maximumConnections: Int
-  public let maximumConnectionsPerHost: Int
+  public let limits: TargetLimits
 
-  public init(
-    maximumConnections: Int = TargetLimits.connections, maximumConnectionsPerHost: Int = TargetLimits.connectionsPerHost
-  ) {
-    self.maximumConnections = maximumConnections
-    self.maximumConnectionsPerHost = maximumConnectionsPerHost
-  }
+  public init(limits: TargetLimits = TargetLimits()) { self.limits = limits }
+
+  /// Connections that are open now.
+  public var connectionCount: Int { state.withLock { $0.connections } }
 
   func reactorIndex(of name: QualifiedName) -> Int? {
     state.withLock { state in state.entries.first { $0.name == name }?.reactorIndex }
@@ -108,7 +105,7 @@ public final class TargetRegistry: Sendable {
   func admit(_ host: String) -> Admission? {
     let isAdmitted = state.withLock { state in
       let ofHost = state.connectionsByHost[host] ?? 0
-      guard state.connections < maximumConnections, ofHost < maximumConnectionsPerHost else { return false }
+      guard state.connections < limits.connections, ofHost < limits.connectionsPerHost else { return false }
       state.connections += 1
       state.connectionsByHost[host] = ofHost + 1
       return true

@@ -136,10 +136,11 @@ import Reactor
     closed(reason)
   }
 
-  /// Gives the socket away, open, for another stream to go on with; nothing may be queued to send. Bytes that came behind the
-  /// PDU being handled are lost: the caller knows that there can be none.
-  public final func detach() -> Int32 {
-    precondition(!isClosed && queue.isEmpty)
+  /// Gives the socket away, open, for another stream to go on with; nil when what is queued to send does not leave at once.
+  /// Bytes that came behind the PDU being handled are lost: a peer that waits for the answer has sent none.
+  public final func detach() -> Int32? {
+    flush()
+    guard !isClosed, queue.isEmpty else { return nil }
     phase = .closed
     if isReadArmed { reactor.disarm(descriptor, handlerID, token: Self.readToken) }
     return descriptor

@@ -88,7 +88,11 @@ final class FakeConnection {
   func run() {
     do {
       while true { try receivePDU() }
-    } catch {}
+    } catch is Ended {
+    } catch {
+      // Something of the host's that cannot be read.
+      owner.change { $0.sightings.failures.append("\(error)") }
+    }
   }
 
   private func receivePDU() throws {

@@ -92,6 +92,8 @@ struct Sightings: Sendable {
   var misalignedData = 0
   var maximumOutstanding = 0
   var connectData: ConnectData?
+  /// PDUs that could not be decoded.
+  var failures: [String] = []
 }
 
 /// An NVMe/TCP controller for tests: threads with blocking reads, one per connection, over memory shared by all.

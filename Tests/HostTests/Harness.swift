@@ -52,6 +52,7 @@ final class Harness {
   /// The namespace, connected.
   func connected() throws -> RemoteNamespace {
     wait { outcome != nil }
+    #expect(fake.sightings.failures == [])
     return try #require(try outcome?.get())
   }
 

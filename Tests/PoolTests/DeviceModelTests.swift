@@ -15,7 +15,7 @@ enum DeviceKind: String, CaseIterable, Sendable {
   private func withDevice(
     _ kind: DeviceKind, on bench: TestBench, sizeBytes: UInt64, _ body: (BlockDevice) throws -> Void
   ) throws {
-    let file = TemporaryFile(byteCount: 64 * mebibyte)
+    let file = TemporaryFile(byteCount: 16 * mebibyte)
     if kind == .file {
       file.truncate(to: sizeBytes)
       let device = try FileDevice(path: file.path, on: bench.reactor)
@@ -28,7 +28,7 @@ enum DeviceKind: String, CaseIterable, Sendable {
     let pool =
       isDisk
       ? try Pool.format(path: file.path, name: "p", clusterBytes: 64 * kibibyte)
-      : try Pool.inMemory(byteCount: 64 * mebibyte, name: "p", clusterBytes: 64 * kibibyte)
+      : try Pool.inMemory(byteCount: 16 * mebibyte, name: "p", clusterBytes: 64 * kibibyte)
     let isScattered = kind == .scatteredReplica || kind == .scatteredMemoryReplica
     let info = try isScattered ? pool.makeFragmentedReplica(sizeBytes: sizeBytes) : pool.makeReplica(sizeBytes: sizeBytes)
     #expect(pool.state.withLock { $0.table.replicas.first { $0.id == info.id }!.extents.count > 1 } == isScattered)

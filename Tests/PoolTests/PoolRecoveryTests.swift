@@ -50,16 +50,7 @@ import Testing
     #expect(runFlock() == 0)
   }
 
-  private func runFlock() -> Int32 {
-    var process = pid_t()
-    let arguments = ["flock", "--nonblock", file.path, "true"]
-    var pointers = unsafe arguments.map { unsafe strdup($0) } + [nil]
-    defer { for unsafepointer in unsafe pointers { unsafe free(pointer) } }
-    unsafe precondition(posix_spawnp(&process, "flock", nil, nil, &pointers, environ) == 0)
-    var status: Int32 = 0
-    while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
-    return status
-  }
+  private func runFlock() -> Int32 { run("flock --nonblock \(file.path) true") }
 
   @Test func `a truncated pool is refused`() throws {
     _ = try makePool()

@@ -170,6 +170,17 @@ func joined(_ parts: [[UInt8]]) -> [UInt8] {
   return whole
 }
 
+/// Runs a shell command and returns its status, 0 if it succeeded.
+func run(_ command: String) -> Int32 {
+  var process = pid_t()
+  var arguments = unsafe [strdup("sh"), strdup("-c"), strdup(command), nil]
+  defer { unsafe arguments.forEach { unsafe free($0) } }
+  unsafe precondition(posix_spawn(&process, "/bin/sh", nil, nil, &arguments, environ) == 0)
+  var status: Int32 = 0
+  while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
+  return status
+}
+
 /// Whether a file system in memory is there to try.
 let hasMemoryFiles = unsafe access("/dev/shm", W_OK) == 0
 

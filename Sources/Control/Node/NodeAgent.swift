@@ -29,7 +29,7 @@ final class NodeAgent: @unchecked Sendable {
   /// Registers the node and follows its assignments. Throws if the store refuses at once; later troubles are logged and retried.
   func start() throws {
     // Pools first: a volatile pool must not look as if it still held what it lost.
-    for pool in pools { publish(pool) }
+    for pool in pools { node.publish(pool) }
     try register()
     PlainThread.start(name: "keelson-watch") { self.follow() }
   }
@@ -55,16 +55,6 @@ final class NodeAgent: @unchecked Sendable {
         queue.asyncAfter(deadline: .now() + 1) { self.registerAgain() }
       }
     }
-  }
-
-  private func publish(_ pool: Pool) {
-    let location = pool.location
-    node.publish(
-      PoolStatus(
-        name: pool.name, uuid: pool.id.description,
-        kind: pool.isVolatile ? .memory : location.hasPrefix("/dev/") ? .block : .file, path: location,
-        sizeBytes: pool.totalBytes, freeBytes: pool.freeBytes, clusterBytes: pool.clusterBytes, state: .ready),
-      at: Keys.poolStatus(node: node.name, pool.name))
   }
 
   // MARK: Assignments
@@ -113,7 +103,6 @@ final class NodeAgent: @unchecked Sendable {
     }
     keeper.reconcile(replicas)
     reconcile(nexuses)
-    for pool in pools { publish(pool) }
   }
 
   private func reconcile(_ nexuses: [NexusAssignment]) {

@@ -63,6 +63,17 @@ final class NodeContext: Sendable {
     }
   }
 
+  /// Writes what a pool has and has left.
+  func publish(_ pool: Pool) {
+    let location = pool.location
+    publish(
+      PoolStatus(
+        name: pool.name, uuid: pool.id.description,
+        kind: pool.isVolatile ? .memory : location.hasPrefix("/dev/") ? .block : .file, path: location,
+        sizeBytes: pool.totalBytes, freeBytes: pool.freeBytes, clusterBytes: pool.clusterBytes, state: .ready),
+      at: Keys.poolStatus(node: name, pool.name))
+  }
+
   func withdraw(_ key: String) {
     do {
       _ = try store.transact(StoreTransaction(operations: [.delete(key: key)]))

@@ -102,6 +102,8 @@ final class ReplicaKeeper: Sendable {
         description, device: ReactorBound(device.value), onReactor: node.reactors[position].index, isDiscoverable: false,
         usesReplicaArena: true)
       open.withLock { $0[assignment.id] = Open(assignment: assignment, reactorPosition: position, device: device) }
+      // First the space it took: what is assigned and not yet ready is subtracted from what a pool says is free.
+      node.publish(pool)
       report(assignment, .ready)
     } catch {
       report(assignment, .faulted, error.description)
@@ -124,6 +126,7 @@ final class ReplicaKeeper: Sendable {
     }
     do throws(PoolError) {
       if pool.replicas.contains(where: { $0.id == id }) { try pool.deleteReplica(id: id) }
+      node.publish(pool)
       report(assignment, .deleted)
     } catch {
       report(assignment, .faulted, error.description)

@@ -20,37 +20,39 @@ public struct Stored<Object: StoredObject>: Sendable, Equatable {
   public var object: Object
   public let key: String
   public let modRevision: StoreRevision
-  private let tree: JSONValue
-  private let understood: JSONValue
+  private let original: Data
 
   /// Throws `malformed` or `newerVersion`.
   public init(_ entry: StoreEntry) throws(ObjectError) {
     key = entry.key
     modRevision = entry.modRevision
-    let tree: JSONValue
+    original = entry.value
+    let decoder = JSONForm.decoder()
+    let version: Int
     do {
-      tree = try JSONForm.decoder().decode(JSONValue.self, from: entry.value)
+      version = try decoder.decode(VersionedForm.self, from: entry.value).v
     } catch {
-      throw .malformed(key: entry.key, kind: Object.kind, reason: "it is not JSON")
+      throw .malformed(key: entry.key, kind: Object.kind, reason: "it is not a JSON object with a version \"v\"")
     }
-    guard case .integer(let version)? = tree["v"], version >= 1 else {
-      throw .malformed(key: entry.key, kind: Object.kind, reason: "it has no version \"v\"")
-    }
+    if version < 1 { throw .malformed(key: entry.key, kind: Object.kind, reason: "its version is \(version)") }
     if version > Object.version {
-      throw .newerVersion(key: entry.key, kind: Object.kind, found: Int(version), known: Object.version)
+      throw .newerVersion(key: entry.key, kind: Object.kind, found: version, known: Object.version)
     }
     do {
-      object = try JSONForm.decoder().decode(Object.self, from: entry.value)
+      object = try decoder.decode(Object.self, from: entry.value)
     } catch {
       throw .malformed(key: entry.key, kind: Object.kind, reason: JSONForm.explain(error))
     }
-    self.tree = tree
-    understood = JSONForm.tree(of: object)
   }
 
   /// The bytes to write back: the object as it is now, and the unknown fields it had.
   public func encoded() -> Data {
-    JSONForm.encode(JSONForm.tree(of: object).carryingUnknownFields(of: tree, understoodAs: understood))
+    let decoder = JSONForm.decoder()
+    guard let tree = try? decoder.decode(JSONValue.self, from: original),
+      let understood = try? decoder.decode(Object.self, from: original)
+    else { preconditionFailure("\(key) was decoded before") }
+    return JSONForm.encode(
+      JSONForm.tree(of: object).carryingUnknownFields(of: tree, understoodAs: JSONForm.tree(of: understood)))
   }
 
   /// Holds as long as nobody else changed the object.
@@ -65,6 +67,11 @@ extension StateStore {
   public func object<Object: StoredObject>(_ type: Object.Type, at key: String) throws -> Stored<Object>? {
     try get(key).map { try Stored($0) }
   }
+}
+
+/// The one field that every version has.
+private struct VersionedForm: Decodable {
+  var v: Int
 }
 
 enum JSONForm {

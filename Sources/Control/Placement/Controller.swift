@@ -95,6 +95,8 @@ public final class Controller: Sendable {
   private func lead(since revision: StoreRevision) throws {
     let page = try store.listAll(prefix: "")
     var mirror = StoreMirror(page)
+    // A mirror that does not show our own last placement yet would give its space away a second time.
+    var lastOwnRevision = revision
     try following(prefix: "", from: page.revision + 1) { watch in
       var random = SystemRandomNumberGenerator()
       while !signal.isStopped {
@@ -106,9 +108,14 @@ public final class Controller: Sendable {
           var transaction = step.transaction
           transaction.compares.append(.modRevision(key: Keys.controllerLease, equals: revision))
           // A refusal means that the store is ahead of the mirror; the watch will tell.
-          if try store.transact(transaction).committedRevision != nil { log("controller: \(step.reason)") }
+          if let committed = try store.transact(transaction).committedRevision {
+            lastOwnRevision = committed
+            log("controller: \(step.reason)")
+          }
         }
-        if let batch = try watch.next(timeoutNanoseconds: nil) { mirror.apply(batch) }
+        repeat {
+          if let batch = try watch.next(timeoutNanoseconds: nil) { mirror.apply(batch) }
+        } while mirror.revision < lastOwnRevision
       }
     }
   }

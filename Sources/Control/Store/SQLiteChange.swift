@@ -5,27 +5,20 @@ struct SQLiteChange {
   let database: SQLiteDatabase
   let now: UInt64
   let bootID: String
-  /// The last revision that changed something, this transaction included.
-  private(set) var revision: StoreRevision
-  private var compacted: StoreRevision
-  private var eventCount: UInt64
-  private var eventBytes: UInt64
+  private var head: SQLiteHead
   private var isHeadChanged = false
   /// Someone else may have to wake up: keys changed, or there is a lease to watch over.
   private(set) var isWorthRinging = false
+
+  /// The last revision that changed something, this transaction included.
+  var revision: StoreRevision { head.revision }
 
   /// Reads the counters and, first of all, lets the leases go that are over.
   init(database: SQLiteDatabase, now: UInt64, bootID: String) throws(StoreError) {
     self.database = database
     self.now = now
     self.bootID = bootID
-    var head: (UInt64, UInt64, UInt64, UInt64)?
-    try database.query("SELECT revision, compacted, event_count, event_bytes FROM head WHERE id = 1") { row in
-      head = (row.integer(0), row.integer(1), row.integer(2), row.integer(3))
-      return false
-    }
-    guard let head else { throw .corrupt(path: database.path, reason: "its head row is missing") }
-    (revision, compacted, eventCount, eventBytes) = head
+    head = try database.head()
     try expireLeases()
   }
 
@@ -89,8 +82,8 @@ struct SQLiteChange {
   /// Writes the counters back and lets the oldest history go if there is too much.
   mutating func finish(history: SQLiteStore.HistoryLimits) throws(StoreError) {
     if !isHeadChanged { return }
-    if eventCount > history.events || eventBytes > history.bytes { try compact(history) }
-    let values: [SQLiteValue] = [.integer(revision), .integer(compacted), .integer(eventCount), .integer(eventBytes)]
+    if head.eventCount > history.events || head.eventBytes > history.bytes { try compact(history) }
+    let values: [SQLiteValue] = [.integer(revision), .integer(head.compacted), .integer(head.eventCount), .integer(head.eventBytes)]
     try database.run("UPDATE head SET revision = ?, compacted = ?, event_count = ?, event_bytes = ? WHERE id = 1", values)
   }
 
@@ -105,7 +98,7 @@ struct SQLiteChange {
   }
 
   private mutating func advance(to next: StoreRevision) {
-    revision = next
+    head.revision = next
     isHeadChanged = true
     isWorthRinging = true
   }
@@ -113,7 +106,7 @@ struct SQLiteChange {
   private mutating func put(_ key: String, _ value: Data, _ lease: StoreLeaseID, at next: StoreRevision) throws(StoreError) {
     let found = try database.entry(key)
     let entry = StoreEntry(
-      key: key, value: value, createRevision: found?.createRevision ?? next, modRevision: next, version: (found?.version ?? 0) + 1,
+      key: key, value: value, createRevision: found?.createRevision ?? next, modRevision: next, version: (found?.version ?? 0) &+ 1,
       lease: lease)
     try database.run(
       """
@@ -139,25 +132,25 @@ struct SQLiteChange {
       values += [
         .integer(1), .blob(entry.value), .integer(entry.createRevision), .integer(entry.version), .integer(entry.lease),
       ]
-      eventBytes += UInt64(entry.value.count)
+      head.eventBytes += UInt64(entry.value.count)
     case .delete:
       values += [.integer(0), .blob(Data()), .integer(0), .integer(0), .integer(0)]
     }
     try database.run(
       "INSERT INTO event (revision, key, is_put, value, create_revision, version, lease) VALUES (?, ?, ?, ?, ?, ?, ?)", values)
-    eventCount += 1
-    eventBytes += UInt64(event.key.utf8.count)
+    head.eventCount += 1
+    head.eventBytes += UInt64(event.key.utf8.count)
   }
 
   /// Drops whole revisions, oldest first, until three quarters of the limits are left, but never the newest revision.
   private mutating func compact(_ history: SQLiteStore.HistoryLimits) throws(StoreError) {
     let (keptEvents, keptBytes) = (history.events / 4 * 3, history.bytes / 4 * 3)
-    var (count, bytes, cut) = (eventCount, eventBytes, compacted)
+    var (count, bytes, cut) = (head.eventCount, head.eventBytes, head.compacted)
     let newest = revision
     let sql = """
       SELECT revision, count(*), sum(length(value) + length(key)) FROM event WHERE revision > ? GROUP BY revision ORDER BY revision
       """
-    try database.query(sql, [.integer(compacted)]) { row in
+    try database.query(sql, [.integer(head.compacted)]) { row in
       if row.integer(0) >= newest || (count <= keptEvents && bytes <= keptBytes) { return false }
       cut = row.integer(0)
       count -= min(count, row.integer(1))
@@ -165,6 +158,6 @@ struct SQLiteChange {
       return true
     }
     try database.run("DELETE FROM event WHERE revision <= ?", [.integer(cut)])
-    (eventCount, eventBytes, compacted) = (count, bytes, cut)
+    (head.eventCount, head.eventBytes, head.compacted) = (count, bytes, cut)
   }
 }

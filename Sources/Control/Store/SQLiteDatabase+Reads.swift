@@ -1,5 +1,15 @@
 import Foundation
 
+/// The store's counters.
+struct SQLiteHead {
+  /// The last revision that changed something.
+  var revision: StoreRevision
+  /// The highest revision whose events are gone.
+  var compacted: StoreRevision
+  var eventCount: UInt64
+  var eventBytes: UInt64
+}
+
 /// Queries that both a snapshot and a write transaction ask.
 extension SQLiteDatabase {
   private static let columns = "key, value, create_revision, mod_revision, version, lease"
@@ -24,14 +34,20 @@ extension SQLiteDatabase {
     return found
   }
 
-  /// The store's revision, and the highest one whose events are gone.
-  func head() throws(StoreError) -> (revision: StoreRevision, compacted: StoreRevision) {
-    var head: (StoreRevision, StoreRevision)?
-    try query("SELECT revision, compacted FROM head WHERE id = 1") { row in
-      head = (row.integer(0), row.integer(1))
+  /// The store's counters, checked.
+  func head() throws(StoreError) -> SQLiteHead {
+    var found: SQLiteHead?
+    try query("SELECT revision, compacted, event_count, event_bytes FROM head WHERE id = 1") { row in
+      found = SQLiteHead(
+        revision: row.integer(0), compacted: row.integer(1), eventCount: row.integer(2), eventBytes: row.integer(3))
       return false
     }
-    guard let head else { throw .corrupt(path: path, reason: "its head row is missing") }
+    guard let head = found else { throw .corrupt(path: path, reason: "its head row is missing") }
+    // Far beyond what anybody reaches by counting, and far from where counting on would overflow.
+    let limit: UInt64 = 1 << 62
+    if head.compacted > head.revision || max(head.revision, head.eventCount, head.eventBytes) > limit {
+      throw .corrupt(path: path, reason: "its head row is out of range")
+    }
     return head
   }
 

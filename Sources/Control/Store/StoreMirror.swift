@@ -1,5 +1,5 @@
-/// A copy of all entries under a prefix, kept current by a listing and then a watch's batches. After each whole batch it is the store's
-/// state at one revision.
+/// A copy of all entries under a prefix, kept current by a listing and then a watch's batches. Once it has caught up
+/// with its listing, it is after each batch the store's state at one revision.
 public struct StoreMirror: Sendable {
   private var entriesByKey: [String: StoreEntry] = [:]
   /// The revision this copy shows; a watch goes on at the next.

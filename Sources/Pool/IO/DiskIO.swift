@@ -28,12 +28,15 @@ import Reactor
   private let extents: ExtentMap
   private let slots: UnsafeMutablePointer<Slot>
   private let zeros: UnsafeMutableRawPointer
+  /// A copy of `handlerID`: reading that of another module costs an exclusivity check.
+  private var id = HandlerID.none
   private var freeHead: Int32 = 0
   private var bulkHead: Int32 = -1
   private var bulkTail: Int32 = -1
   private var bulkInFlight = 0
-  private var waiting = WaitingQueue()
-  private var answers = AnswerQueue()
+  /// Unchecked, as the methods of both queues call nobody.
+  @exclusivity(unchecked) private var waiting = WaitingQueue()
+  @exclusivity(unchecked) private var answers = AnswerQueue()
   private var isAnswerPosted = false
   /// Until the storage says that it cannot.
   var canPunchHoles = true
@@ -59,7 +62,7 @@ import Reactor
           client: .passUnretained(self), clientToken: 0, buffer: nil, offset: 0, end: 0, pieceBytes: 0,
           next: index + 1 < Self.slotCount ? Int32(index + 1) : -1, step: .sync, isDurable: false, isBulk: false, attempts: 0))
     }
-    reactor.register(self)
+    id = reactor.register(self)
   }
 
   deinit { unsafe slots.deallocate() }
@@ -163,29 +166,29 @@ import Reactor
     let slot = unsafe slots + Int(index)
     let step = unsafe slot.pointee.step
     let token = UInt64(UInt32(index))
-    if step == .sync { return reactor.sync(descriptor, handlerID, token: token) }
+    if step == .sync { return reactor.sync(descriptor, id, token: token) }
     let offset = unsafe slot.pointee.offset
     let (storageOffset, contiguousBytes) = extents.locate(offset)
     var piece = unsafe min(slot.pointee.end &- offset, contiguousBytes)
     switch step {
     case .read:
       unsafe reactor.read(
-        descriptor, into: slot.pointee.buffer!, byteCount: Int(piece), offsetBytes: storageOffset, handlerID, token: token)
+        descriptor, into: slot.pointee.buffer!, byteCount: Int(piece), offsetBytes: storageOffset, id, token: token)
     case .write:
       unsafe reactor.write(
         descriptor, from: slot.pointee.buffer!, byteCount: Int(piece), offsetBytes: storageOffset,
-        durably: slot.pointee.isDurable, handlerID, token: token)
+        durably: slot.pointee.isDurable, id, token: token)
     case .writeZeros:
       piece = min(piece, UInt64(ZeroBuffer.byteCount))
       unsafe reactor.write(
-        descriptor, from: zeros, byteCount: Int(piece), offsetBytes: storageOffset, durably: slot.pointee.isDurable, handlerID,
+        descriptor, from: zeros, byteCount: Int(piece), offsetBytes: storageOffset, durably: slot.pointee.isDurable, id,
         token: token)
     case .zeroRange:
       piece = min(piece, Self.bulkPieceBytes)
-      reactor.zeroRange(descriptor, offsetBytes: storageOffset, byteCount: piece, handlerID, token: token)
+      reactor.zeroRange(descriptor, offsetBytes: storageOffset, byteCount: piece, id, token: token)
     case .punchHole:
       piece = min(piece, Self.bulkPieceBytes)
-      reactor.punchHole(descriptor, offsetBytes: storageOffset, byteCount: piece, handlerID, token: token)
+      reactor.punchHole(descriptor, offsetBytes: storageOffset, byteCount: piece, id, token: token)
     case .sync: break
     }
     unsafe slot.pointee.pieceBytes = piece
@@ -262,7 +265,7 @@ import Reactor
     let answer = unsafe AnswerQueue.Answer(
       client: slots[Int(index)].client, token: slots[Int(index)].clientToken, status: status)
     release(index)
-    while freeHead >= 0, let entry = waiting.popFirst() { unsafe start(entry.request, entry.client) }
+    while freeHead >= 0, let entry = unsafe waiting.popFirst() { unsafe start(entry.request, entry.client) }
     inFlight -= 1
     answer.give()
   }
@@ -277,14 +280,14 @@ import Reactor
   private func postAnswers() {
     if isAnswerPosted { return }
     isAnswerPosted = true
-    reactor.postpone(handlerID, token: Self.answerToken, result: 0)
+    reactor.postpone(id, token: Self.answerToken, result: 0)
   }
 
   private func giveAnswers() {
     isAnswerPosted = false
     // Only those of before: a client that submits again at once must not keep this loop going; its answers posted their own event.
-    var count = answers.count
-    while count > 0, let answer = answers.popFirst() {
+    var count = unsafe answers.count
+    while count > 0, let answer = unsafe answers.popFirst() {
       count -= 1
       inFlight -= 1
       answer.give()

@@ -20,7 +20,10 @@ final class MemoryReplica: PoolReplica {
   private let region: MemoryRegion
   private let extents: ExtentMap
   private let reactor: Reactor
-  private var answers = AnswerQueue()
+  /// A copy of `handlerID`: reading that of another module costs an exclusivity check.
+  private var eventID = HandlerID.none
+  /// Unchecked, as its methods call nobody.
+  @exclusivity(unchecked) private var answers = AnswerQueue()
   private var isAnswerPosted = false
   /// Large zeroings, the next one first.
   private var bulk: [Bulk] = []
@@ -31,7 +34,7 @@ final class MemoryReplica: PoolReplica {
     self.extents = extents
     self.reactor = reactor
     super.init(info, pool: pool)
-    reactor.register(self)
+    eventID = reactor.register(self)
   }
 
   override var inFlight: Int { count }
@@ -63,7 +66,7 @@ final class MemoryReplica: PoolReplica {
         }
         if offset < end && end - offset > Self.pieceBytes {
           unsafe bulk.append(Bulk(client: .passUnretained(client), token: request.token, offset: offset, end: end))
-          if bulk.count == 1 { reactor.postpone(handlerID, token: Self.bulkToken, result: 0) }
+          if bulk.count == 1 { reactor.postpone(eventID, token: Self.bulkToken, result: 0) }
           return
         }
         if offset < end { zero(offset: offset, end: end) }
@@ -101,15 +104,15 @@ final class MemoryReplica: PoolReplica {
     unsafe answers.append(.init(client: client, token: token, status: status))
     if isAnswerPosted { return }
     isAnswerPosted = true
-    reactor.postpone(handlerID, token: Self.answerToken, result: 0)
+    reactor.postpone(eventID, token: Self.answerToken, result: 0)
   }
 
   override func completed(token: UInt64, result: Int32) {
     if token == Self.bulkToken { return continueBulk() }
     isAnswerPosted = false
     // Only those of before: a client that submits again at once must not keep this loop going; its answers posted their own event.
-    var remaining = answers.count
-    while remaining > 0, let answer = answers.popFirst() {
+    var remaining = unsafe answers.count
+    while remaining > 0, let answer = unsafe answers.popFirst() {
       remaining -= 1
       count -= 1
       answer.give()
@@ -122,6 +125,6 @@ final class MemoryReplica: PoolReplica {
     zero(offset: job.offset, end: end)
     job.offset = end
     if end < job.end { bulk.append(job) } else { unsafe answer(job.client, job.token, .success) }
-    if !bulk.isEmpty { reactor.postpone(handlerID, token: Self.bulkToken, result: 0) }
+    if !bulk.isEmpty { reactor.postpone(eventID, token: Self.bulkToken, result: 0) }
   }
 }

@@ -28,8 +28,10 @@ extension Connection {
   }
 
   private func answerConnect(_ entry: SubmissionEntry, _ status: Status, result: UInt64 = 0) -> PayloadPlan {
+    // FFFFh agrees to do without flow control (NVMe Base 2.0, 6.3).
+    let head: UInt16 = status.isSuccess && disablesFlowControl ? 0xFFFF : 0
     sendCompletion(
-      CompletionEntry(commandIdentifier: entry.commandIdentifier, status: status, result: result, submissionQueueHead: 0))
+      CompletionEntry(commandIdentifier: entry.commandIdentifier, status: status, result: result, submissionQueueHead: head))
     return .discard
   }
 

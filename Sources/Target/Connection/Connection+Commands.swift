@@ -82,7 +82,10 @@ extension Connection {
   private func receivedDatasetManagement(_ index: Int, _ entry: SubmissionEntry, inCapsuleBytes: UInt32) -> PayloadPlan {
     slots[index].count = UInt64(entry.datasetRangeCount)
     slots[index].position = entry.datasetDeallocates ? 0 : slots[index].count
-    let byteCount = UInt32(entry.datasetRangeCount * DatasetRange.byteCount)
+    // Linux sends its whole table of 256 ranges, however few count.
+    let needed = UInt32(entry.datasetRangeCount * DatasetRange.byteCount)
+    let whole = UInt32(DatasetRange.maximumCount * DatasetRange.byteCount)
+    let byteCount = entry.dataPointer.length >= needed && entry.dataPointer.length <= whole ? entry.dataPointer.length : needed
     return receiveData(index, entry.dataPointer, byteCount: byteCount, inCapsuleBytes: inCapsuleBytes)
   }
 
@@ -165,7 +168,7 @@ extension Connection {
     executingCount -= 1
     if isClosed {
       releaseSlot(index)
-      if executingCount == 0 { core.connectionSettled(self) }
+      if executingCount == 0 && isReleased { core.connectionSettled(self) }
       return
     }
     guard status == .success else {

@@ -149,7 +149,8 @@ extension Connection {
 
   private func appendResponse(_ index: Int, _ status: Status, result: UInt64) {
     sendCompletion(
-      CompletionEntry(commandIdentifier: slots[index].commandIdentifier, status: status, result: result, submissionQueueHead: submissionQueueHead))
+      CompletionEntry(
+        commandIdentifier: slots[index].commandIdentifier, status: status, result: result, submissionQueueHead: submissionQueueHead))
   }
 
   func sendCompletion(_ entry: CompletionEntry) {

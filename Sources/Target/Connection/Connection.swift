@@ -47,21 +47,22 @@ final class Connection: PDUStream {
   var adminEntries: [SubmissionEntry?] = []
   /// Connect data under reception.
   var connectEntry: SubmissionEntry?
-  var isParkedForBuffer = false
+  /// Closed, with nothing left but commands that the device executes.
+  private(set) var isReleased = false
+  /// `lastActivity` when the keep-alive timer was last told.
+  var reportedActivity: UInt64 = 0
   /// What the listener counted; released at the end.
   var admission: Admission?
 
-  init(core: TargetCore, descriptor: Int32, peer: SocketAddress?, portal: UInt16, admission: Admission?) {
+  init(core: TargetCore, descriptor: Int32, peer: SocketAddress?, portal: UInt16, admission: Admission?, deadline: UInt64) {
     self.core = core
     self.peer = peer
     self.portal = portal
     self.admission = admission
     lastActivity = core.reactor.now
-    deadline = core.reactor.now + TargetLimits.handshakeNanoseconds
+    self.deadline = deadline
     super.init(context: core.context, descriptor: descriptor)
   }
-
-  var isSettled: Bool { isClosed && executingCount == 0 }
 
   // MARK: PDUs
 
@@ -115,7 +116,7 @@ final class Connection: PDUStream {
     if stage == .terminating || isClosed { return .stop }
     core.log.write("ended the connection from \(peerName): protocol error \(fault.status), information \(fault.information)")
     stage = .terminating
-    deadline = reactor.now + TargetLimits.terminationNanoseconds
+    deadline = reactor.now + core.registry.limits.terminationNanoseconds
     let request = TerminationRequest(direction: .controllerToHost, fault: fault)
     let length = TerminationRequest.byteCount + min(header.byteCount, TerminationRequest.maximumDataByteCount)
     let place = unsafe appendHeader(byteCount: length)
@@ -137,6 +138,7 @@ final class Connection: PDUStream {
     if executingCount > 0 { unsafe device?.discardUnstarted(of: self) }
     for index in 0..<slots.capacity where slots.isInUse(index) && slots[index].state != .executing { releaseSlot(index) }
     admission = nil
+    isReleased = true
     core.connectionClosed(self)
   }
 }

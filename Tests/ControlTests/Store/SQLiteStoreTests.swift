@@ -50,6 +50,20 @@ import Testing
     #expect(throws: StoreError.newerSchema(path: path, found: 99, known: 1)) { try SQLiteStore(path: path) }
   }
 
+  @Test(arguments: [
+    "DELETE FROM head", "UPDATE head SET revision = -1", "UPDATE head SET compacted = 9", "UPDATE head SET event_count = -5",
+  ])
+  func damagedCountersAreNotBelieved(_ damage: String) throws {
+    let directory = try TemporaryDirectory()
+    let path = directory.path + "/state.db"
+    let store = try SQLiteStore(path: path)
+    try store.put("a", "1")
+    try SQLiteDatabase(path: path, busyTimeoutMilliseconds: 100).execute(damage)
+    for attempt in [{ _ = try store.put("a", "2") }, { _ = try store.watch(prefix: "", fromRevision: nil) }] {
+      #expect(throws: StoreError.self, performing: attempt)
+    }
+  }
+
   @Test func runsWithFullDurability() throws {
     let directory = try TemporaryDirectory()
     let database = try SQLiteDatabase(path: directory.path + "/state.db", busyTimeoutMilliseconds: 100)
@@ -120,7 +134,7 @@ import Testing
     let watches = try stores.map { try $0.watch(prefix: "", fromRevision: nil) }
     let threads = watches.map { watch in Thread { _ = try? watch.next(timeoutNanoseconds: nil) } }
     for thread in threads { thread.start() }
-    usleep(200_000)
+    usleep(400_000)
     let before = stores.map(\.watcher.wakeUpCount)
     usleep(700_000)
     #expect(stores.map(\.watcher.wakeUpCount) == before)

@@ -211,11 +211,11 @@ import Testing
 
   @Test(arguments: StoreFactory.all) func keepAliveHoldsAndRevokeEnds(_ factory: StoreFactory) throws {
     let store = try factory.make().open()
-    let lease = try store.grantLease(ttlSeconds: 1)
+    let lease = try store.grantLease(ttlSeconds: 2)
     try store.put("mine", "1", lease: lease.id)
     let watch = try store.watch(prefix: "", fromRevision: nil)
-    for _ in 0..<6 {
-      #expect(try watch.next(timeoutNanoseconds: 300_000_000) == nil)
+    for _ in 0..<8 {
+      #expect(try watch.next(timeoutNanoseconds: 400_000_000) == nil)
       try store.keepAlive(lease.id)
     }
     #expect(try store.text("mine") == "1")
