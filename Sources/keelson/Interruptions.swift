@@ -1,11 +1,11 @@
 import Glibc
 import Reactor
 
-/// Ctrl-C and SIGTERM as calls on a thread of their own. Create it before other threads are started: they inherit that the
-/// signals are not for them.
-final class Interruptions: Sendable {
-  /// `handler` is told how many there have been.
-  init(_ handler: @escaping @Sendable (Int) -> Void) {
+/// Ctrl-C and SIGTERM as calls on a thread of their own.
+enum Interruptions {
+  /// From now on `handler` is told of each one, and how many there have been. Call it before other threads are started: they
+  /// inherit that the signals are not for them.
+  static func watch(_ handler: @escaping @Sendable (Int) -> Void) {
     var signals = sigset_t()
     unsafe sigemptyset(&signals)
     unsafe sigaddset(&signals, SIGINT)

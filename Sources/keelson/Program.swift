@@ -6,7 +6,7 @@ enum Program {
   static let version = "0.1.0"
 
   static let commands: [Command] = [
-    .node, .volumeCreate, .volumeList, .volumeShow, .volumeDelete, .poolList, .replicaList, .nodeList, .status, .bench, .version,
+    .dev, .node, .volumeCreate, .volumeList, .volumeShow, .volumeDelete, .poolList, .replicaList, .nodeList, .status, .bench, .version,
   ]
 
   static let grammar = CommandLineGrammar(

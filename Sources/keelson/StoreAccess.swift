@@ -70,26 +70,9 @@ struct StoreAccess {
   /// What is there now.
   func cluster() throws -> ClusterState { ClusterState(try store.listAll(prefix: "").entries) }
 
-  /// Waits, by watching the store, until `condition` gives a value; nil once the time is over. `condition` is called for what is
-  /// there now and after every change.
+  /// Waits, by watching the store, until `condition` gives a value; nil once the time is over.
   func wait<Value>(nanoseconds: UInt64, until condition: (ClusterState) throws -> Value?) throws -> Value? {
-    let start = monotonicNanoseconds()
-    while true {
-      let page = try store.listAll(prefix: "")
-      var mirror = StoreMirror(page)
-      let watch = try store.watch(prefix: "", fromRevision: page.revision + 1)
-      defer { watch.cancel() }
-      do {
-        while true {
-          if let value = try condition(ClusterState(mirror.entries)) { return value }
-          let elapsed = monotonicNanoseconds() - start
-          if elapsed >= nanoseconds { return nil }
-          if let batch = try watch.next(timeoutNanoseconds: nanoseconds - elapsed) { mirror.apply(batch) }
-        }
-      } catch StoreError.compacted {
-        // Too slow for the history that the store keeps: look at everything again.
-      }
-    }
+    try store.wait(nanoseconds: nanoseconds) { try condition(ClusterState($0.entries)) }
   }
 }
 
@@ -98,10 +81,4 @@ func environmentText(_ name: String) -> String? {
   guard let value = unsafe getenv(name) else { return nil }
   let text = unsafe String(cString: value)
   return text.isEmpty ? nil : text
-}
-
-func monotonicNanoseconds() -> UInt64 {
-  var time = timespec()
-  unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-  return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }

@@ -51,7 +51,7 @@ extension Command {
     let plan = benchPlan(arguments)
     let runner = BenchRunner(
       plan: plan, source: try benchSource(target, plan, arguments), target: arguments.positional("TARGET") ?? "", engine: engine(arguments))
-    let interruptions = Interruptions { count in
+    Interruptions.watch { count in
       if count > 1 { _exit(130) }
       runner.drain()
     }
@@ -61,7 +61,6 @@ extension Command {
       progress.show(sample.text(elapsedNanoseconds: elapsedNanoseconds, runtimeNanoseconds: plan.runtimeNanoseconds))
     }
     progress.clear()
-    withExtendedLifetime(interruptions) {}
     output.write(json: report.json()) { _ in report.text() }
     return report.isClean ? .success : .failed
   }
