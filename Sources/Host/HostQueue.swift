@@ -137,7 +137,7 @@ import Transport
       return violated(.init(.sequenceError, information: 0), bytes, "data after the last data")
     }
     let offset = slots[index].transferred
-    // Both are far below 2^31, so this cannot wrap.
+    // Compared by subtraction, so that nothing wraps.
     if header.dataOffset > slots[index].byteCount || header.dataLength > slots[index].byteCount &- header.dataOffset {
       return violated(.init(.dataTransferOutOfRange, information: 0), bytes, "data beyond the end of the read")
     }

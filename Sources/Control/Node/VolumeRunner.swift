@@ -137,10 +137,8 @@ final class VolumeRunner: @unchecked Sendable {
       }
     }
     let missing = replicas.filter { $0.state != .inSync }
-    let message = missing.isEmpty
-      ? nil
-      : missing.map { "replica \($0.id) on \($0.node) is out of the in-sync set: \($0.reason ?? "")" }.joined(separator: "; ")
-        + "; it stays out until resynchronisation is available"
+    // Which and why is in `replicas`; this is what it means.
+    let message = missing.isEmpty ? nil : "what left the in-sync set stays out until resynchronisation is available"
     publish(missing.isEmpty ? .healthy : .degraded, message, generation: generation, replicas: replicas)
   }
 
