@@ -23,7 +23,7 @@ let package = Package(
     .target(name: "Reactor", dependencies: ["CLinux"], swiftSettings: settings),
     .target(name: "Transport", dependencies: ["NVMe", "Reactor", "CLinux"], swiftSettings: settings),
     .target(name: "Pool", dependencies: ["Reactor", "CLinux"], exclude: ["FORMAT.md"], swiftSettings: settings),
-    .target(name: "Target", dependencies: ["Transport", "NVMe", "Pool", "Reactor", "CLinux"], swiftSettings: settings),
+    .target(name: "Target", dependencies: ["Transport", "NVMe", "Reactor", "CLinux"], swiftSettings: settings),
     .target(name: "Host", dependencies: ["Transport", "NVMe", "Reactor", "CLinux"], swiftSettings: settings),
     .target(name: "Nexus", dependencies: ["Reactor", "CLinux"], swiftSettings: settings),
     .target(
@@ -31,7 +31,8 @@ let package = Package(
       dependencies: ["Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite", "CLinux"],
       swiftSettings: settings),
     .target(
-      name: "Bench", dependencies: ["Console", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CLinux"], swiftSettings: settings),
+      name: "Bench", dependencies: ["Console", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CLinux"], swiftSettings: settings
+    ),
     .executableTarget(
       name: "keelson",
       dependencies: ["Control", "Bench", "Console", "Metrics", "Nexus", "Target", "Host", "Pool", "Reactor", "NVMe", "CLinux"],

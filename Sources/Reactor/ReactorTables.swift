@@ -22,7 +22,7 @@ import Synchronization
 
   deinit {
     for index in 1..<used { unsafe slots[index]?.release() }
-    for unsafe reference in unsafe removed { unsafe reference.release() }
+    unsafe removed.forEach { unsafe $0.release() }
     unsafe slots.deallocate()
     unsafe generations.deallocate()
   }
@@ -70,7 +70,7 @@ import Synchronization
     if unsafe removed.isEmpty { return }
     let dead = unsafe removed
     unsafe removed = []
-    for unsafe reference in unsafe dead { unsafe reference.release() }
+    unsafe dead.forEach { unsafe $0.release() }
   }
 }
 

@@ -15,6 +15,8 @@ final class ServedSubsystem {
   private var ending: [Controller] = []
   /// Resets, shutdowns and enables that wait for commands to settle.
   private var effects: [(controller: Controller, effect: ControllerEffect)] = []
+  /// Flushes that shutdowns wait for.
+  private var flushes: [ShutdownFlush] = []
   /// Who waits for which controllers to be gone.
   private var waits: [(controllers: [Controller], body: () -> Void)] = []
 
@@ -37,6 +39,9 @@ final class ServedSubsystem {
   }
 
   func add(_ connection: Connection) { connections.append(connection) }
+
+  /// What the connections of a controller share; nil for its first one.
+  func share(of controller: Controller) -> MemoryShare? { connections.first { $0.controller === controller }?.share }
 
   private func connections(of controller: Controller) -> [Connection] { connections.filter { $0.controller === controller } }
 
@@ -86,13 +91,27 @@ final class ServedSubsystem {
         index += 1
       } else {
         effects.remove(at: index)
-        controller.effectPerformed(effect)
-        deliverEvents(of: controller)
+        settled(effect, controller)
       }
     }
     let over = waits.filter { wait in wait.controllers.allSatisfy { connections(of: $0).isEmpty } }
     waits.removeAll { wait in wait.controllers.allSatisfy { connections(of: $0).isEmpty } }
     for wait in over { wait.body() }
+  }
+
+  /// The commands in the way have ended. An orderly shutdown makes durable what was written (NVMe Base 2.0, 3.6.1).
+  private func settled(_ effect: ControllerEffect, _ controller: Controller) {
+    if effect == .shutdown(isAbrupt: false), let device, core.namespace?.hasVolatileWriteCache == true {
+      let flush = ShutdownFlush { [self] flush in
+        flushes.removeAll { $0 === flush }
+        controller.effectPerformed(effect)
+      }
+      flushes.append(flush)
+      unsafe device.submit(BlockRequest(.flush, token: 0), for: flush)
+      return
+    }
+    controller.effectPerformed(effect)
+    deliverEvents(of: controller)
   }
 
   private func isInTheWay(of effect: ControllerEffect, _ controller: Controller) -> Bool {
@@ -126,5 +145,18 @@ final class ServedSubsystem {
     }
     for controller in core.controllers where controller.isExpired(now) { end(controller) }
     for connection in connections where connection.stage == .terminating && connection.deadline <= now { connection.close(.bySelf) }
+    for connection in connections where !connection.isEnding && connection.isStalled(now) { connection.closeStalled() }
   }
+}
+
+/// One flush of a device, and what follows it.
+private final class ShutdownFlush: BlockClient {
+  private let body: (ShutdownFlush) -> Void
+
+  init(then body: @escaping (ShutdownFlush) -> Void) {
+    self.body = body
+    super.init()
+  }
+
+  override func blockRequestCompleted(token: UInt64, status: BlockStatus) { body(self) }
 }

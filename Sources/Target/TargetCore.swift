@@ -3,7 +3,7 @@ import NVMe
 import Reactor
 import Transport
 
-/// The target on one reactor: its connections, its subsystems, and the line for payload buffers.
+/// The target on one reactor: its connections and its subsystems.
 final class TargetCore: EventHandler {
   let reactor: Reactor
   let index: Int
@@ -15,19 +15,15 @@ final class TargetCore: EventHandler {
   private(set) var subsystems: [ServedSubsystem] = []
   /// Connections that have not said yet what they are.
   private var newcomers: [Connection] = []
-  private var waiters: [Waiter] = []
-  private var firstWaiter = 0
-  private var isServing = false
+  /// Payload buffers for hosts' commands, and for those of nexuses.
+  let hostMemory: PayloadMemory
+  let replicaMemory: PayloadMemory
+  /// What connections hold before they belong to a controller.
+  let newcomerShare = MemoryShare()
   private var listeners: [Int32] = []
   private var portals: [UInt16] = []
   /// Finds the core of another reactor, to hand a connection over.
   private let handOver: @Sendable (HandedConnection, Int) -> Void
-
-  private struct Waiter {
-    let connection: Connection
-    /// The command to go on with, or nil to parse on.
-    let slot: Int?
-  }
 
   private static let tickToken: UInt64 = 1
   private static let listenerToken: UInt64 = 2
@@ -38,6 +34,8 @@ final class TargetCore: EventHandler {
     self.reactor = reactor
     index = reactor.index
     context = TransportContext(reactor: reactor)
+    hostMemory = PayloadMemory(reactor: reactor, isForReplicas: false)
+    replicaMemory = PayloadMemory(reactor: reactor, isForReplicas: true)
     self.registry = registry
     self.log = log
     self.handOver = handOver
@@ -99,6 +97,15 @@ final class TargetCore: EventHandler {
     remove(first.core.name) { [self] in removeAll(then: body) }
   }
 
+  /// Leaves the reactor, after `removeAll`. Connections that other reactors hand over from now on are closed.
+  func retire() {
+    guard !isRetired else { return }
+    isRetired = true
+    for handler in [self, hostMemory, replicaMemory] as [EventHandler] { reactor.unregister(handler) }
+  }
+
+  private var isRetired = false
+
   /// Removed subsystems with commands still running.
   private var leaving: [ServedSubsystem] = []
 
@@ -132,7 +139,14 @@ final class TargetCore: EventHandler {
     guard offset < listeners.count else { return }
     // Bounded per pass, so that a flood of connections leaves room for I/O.
     for _ in 0..<64 {
-      guard let descriptor = Socket.accept(listeners[offset]) else { break }
+      guard let descriptor = Socket.accept(listeners[offset]) else {
+        if [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(errno) {
+          // The connection stays in the backlog and readable: look again when there may be a descriptor.
+          reactor.schedule(afterNanoseconds: registry.limits.tickNanoseconds, handlerID, token: token)
+          return
+        }
+        break
+      }
       accept(descriptor, portal: portals[offset])
     }
     reactor.armReadable(listeners[offset], handlerID, token: token)
@@ -169,6 +183,10 @@ final class TargetCore: EventHandler {
   }
 
   func take(_ handed: HandedConnection) {
+    if isRetired {
+      close(handed.descriptor)
+      return
+    }
     let connection = Connection(
       core: self, descriptor: handed.descriptor, peer: handed.peer, portal: handed.portal, admission: handed.admission,
       deadline: handed.deadline)
@@ -208,44 +226,6 @@ final class TargetCore: EventHandler {
     for connection in newcomers where connection.deadline <= now { connection.close(.bySelf) }
     for subsystem in subsystems { subsystem.tick(now: now) }
     for subsystem in leaving { subsystem.tick(now: now) }
-  }
-
-  // MARK: Payload buffers
-
-  /// Whether somebody waits, so that a newcomer must line up too.
-  var mustLineUp: Bool { firstWaiter < waiters.count && !isServing }
-
-  /// Puts a command (or a whole connection) in line for a buffer.
-  func waitForBuffer(_ connection: Connection, slot: Int?) {
-    if isServing {
-      // The one being served found nothing yet: it stays first.
-      firstWaiter -= 1
-      isServing = false
-    } else {
-      waiters.append(Waiter(connection: connection, slot: slot))
-    }
-  }
-
-  @inline(__always)
-  func bufferReleased() {
-    if firstWaiter < waiters.count { reactor.requestFlush(self) }
-  }
-
-  /// Serves the line, first come first served, as far as there is memory.
-  override func flush() {
-    while firstWaiter < waiters.count {
-      let waiter = waiters[firstWaiter]
-      firstWaiter += 1
-      if waiter.connection.isClosed { continue }
-      isServing = true
-      if let slot = waiter.slot { waiter.connection.startWithBuffer(slot) } else { waiter.connection.resumeReceiving() }
-      if !isServing { break }
-      isServing = false
-    }
-    if firstWaiter == waiters.count || firstWaiter > 1024 {
-      waiters.removeFirst(firstWaiter)
-      firstWaiter = 0
-    }
   }
 }
 

@@ -119,14 +119,17 @@ public final class TargetServer: Sendable {
     }
   }
 
-  /// Stops listening and ends all subsystems.
+  /// Stops listening and ends all subsystems, for good.
   public func stop() {
     let first = core(0)
     reactors[0].call { _ in first.value.stopListening() }
     for position in reactors.indices {
       let core = core(position)
       _ = reactors[position].callAsynchronously { (_, done: @escaping @Sendable (Bool) -> Void) in
-        core.value.removeAll { done(true) }
+        core.value.removeAll {
+          core.value.retire()
+          done(true)
+        }
       }
     }
   }

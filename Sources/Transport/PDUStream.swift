@@ -36,7 +36,7 @@ import Reactor
   }
 
   public final let context: TransportContext
-  public unowned final let reactor: Reactor
+  public final let reactor: Reactor
   public final let descriptor: Int32
   /// Negotiated at initialization; false before.
   public final var usesHeaderDigest = false
@@ -65,6 +65,8 @@ import Reactor
   private final var isHot = false
   private final var isConnecting = false
 
+  /// Answers that the peer does not take are kept up to this; then nothing more is read from it.
+  private static let unsentHeaderLimit = 64 << 10
   private static let readToken: UInt64 = 1
   private static let writeToken: UInt64 = 2
   /// Tokens of subclasses for their own timers start here.
@@ -106,6 +108,10 @@ import Reactor
   public final var isClosed: Bool { if case .closed = phase { true } else { false } }
   /// Bytes queued but not yet taken by the kernel.
   public final var pendingSendBytes: Int { queue.pendingBytes }
+  /// Bytes sent and received so far: whether the peer does anything.
+  public private(set) final var transferredBytes: UInt64 = 0
+  /// Whether what the peer has sent waits for memory (`PayloadPlan.wait`).
+  public final var isWaiting: Bool { if case .waiting = phase { true } else { false } }
 
   // MARK: Opening and closing
 
@@ -125,6 +131,7 @@ import Reactor
   /// Ends the connection now. What is queued is dropped.
   public final func close(_ reason: CloseReason) {
     if case .closed = phase { return }
+    if isWaiting { context.waitingCount -= 1 }
     phase = .closed
     if isReadArmed { reactor.disarm(descriptor, handlerID, token: Self.readToken) }
     if isWriteArmed { reactor.disarm(descriptor, handlerID, token: Self.writeToken) }
@@ -198,8 +205,11 @@ import Reactor
   public final override func flush() {
     if case .closed = phase { return }
     if isWriteArmed || isConnecting { return }
+    let wasChoked = isChoked
+    let pending = queue.pendingBytes
     let isSound = unsafe queue.send(to: descriptor, vectors: context.vectors, sent: &sentTokens)
     let code = errno
+    transferredBytes &+= UInt64(pending - queue.pendingBytes)
     tellSent()
     guard isSound else {
       close(.systemError(code))
@@ -211,7 +221,10 @@ import Reactor
     } else if case .draining = phase {
       shutdown(descriptor, Int32(SHUT_WR))
     }
+    if wasChoked { awaitReadable() }
   }
+
+  private var isChoked: Bool { queue.headerBytes > Self.unsentHeaderLimit }
 
   /// Tells the subclass of payloads that are with the kernel. It may queue more at once, so the queue is not being used now.
   private func tellSent() {
@@ -266,7 +279,7 @@ import Reactor
     case .closed, .waiting: return
     default: break
     }
-    if isReadArmed || isHot { return }
+    if isReadArmed || isHot || isChoked { return }
     if reactor.makeHot(self) { isHot = true } else { armRead() }
   }
 
@@ -275,7 +288,7 @@ import Reactor
     case .closed, .waiting: return
     default: break
     }
-    if isReadArmed { return }
+    if isReadArmed || isChoked { return }
     isReadArmed = true
     reactor.armReadable(descriptor, handlerID, token: Self.readToken)
   }
@@ -283,6 +296,7 @@ import Reactor
   /// After `PayloadPlan.wait`: parse on, from the header that had to wait.
   public final func resumeReceiving() {
     guard case .waiting = phase else { return }
+    context.waitingCount -= 1
     phase = .header
     headerFill = 0
     let bytes = stash
@@ -296,7 +310,8 @@ import Reactor
     var hadWork = false
     // Bounded, so that a fast peer does not keep the others waiting.
     for _ in 0..<8 {
-      let limit = expectsBulkData ? TransportContext.bulkScratchBytes : TransportContext.scratchBytes
+      if isChoked { return hadWork }
+      let limit = expectsBulkData || context.waitingCount > 0 ? TransportContext.bulkScratchBytes : TransportContext.scratchBytes
       var direct = 0
       switch phase {
       case .closed, .waiting: return hadWork
@@ -323,6 +338,7 @@ import Reactor
         return hadWork || count == 0
       }
       hadWork = true
+      transferredBytes &+= UInt64(count)
       let inPlace = min(count, direct)
       if inPlace > 0 { unsafe advancePayload(from: payload!, byteCount: inPlace, isInPlace: true) }
       if count > inPlace { unsafe parse(context.scratch, byteCount: count - inPlace) }
@@ -425,6 +441,7 @@ import Reactor
     case .stop: return
     case .wait:
       phase = .waiting
+      context.waitingCount += 1
       for index in 0..<bytes.byteCount { stash.append(bytes.littleEndian(at: index)) }
       return
     case .discard: unsafe payload = nil

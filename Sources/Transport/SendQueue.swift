@@ -43,6 +43,8 @@ import Glibc
   }
 
   var isEmpty: Bool { segmentCount == 0 }
+  /// Of those, headers and small replies, which the queue keeps in memory of its own.
+  var headerBytes: Int { Int(headerEnd - headerStart) }
 
   /// Room for `byteCount` contiguous bytes of header, to be filled in before the next call.
   mutating func appendHeader(byteCount: Int) -> UnsafeMutableRawPointer {

@@ -11,8 +11,10 @@ import Reactor
   /// While bulk data is expected: enough for the next header, so that little of the data is copied.
   static let bulkScratchBytes = 8 << 10
 
-  public unowned let reactor: Reactor
+  public let reactor: Reactor
   let scratch: UnsafeMutableRawPointer
+  /// Streams that keep received bytes, waiting for memory. While there are any, all receive little at a time.
+  var waitingCount = 0
   /// The vectors of one send.
   let vectors: UnsafeMutableBufferPointer<iovec>
 

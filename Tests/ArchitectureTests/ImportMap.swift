@@ -6,16 +6,16 @@ enum ImportMap {
   /// What each Swift module may import.
   static let allowed: [String: Set<String>] = [
     "NVMe": [],
-    "Metrics": ["Foundation"],
-    "Console": ["Foundation", "CLinux"],
+    "Metrics": threads,
+    "Console": threads.union(["CLinux"]),
     "Reactor": threads.union(["CLinux"]),
     "Transport": threads.union(["NVMe", "Reactor", "CLinux"]),
     "Pool": threads.union(["Reactor", "CLinux"]),
-    "Target": threads.union(["Transport", "NVMe", "Pool", "Reactor", "CLinux"]),
+    "Target": threads.union(["Transport", "NVMe", "Reactor", "CLinux"]),
     "Host": threads.union(["Transport", "NVMe", "Reactor", "CLinux"]),
-    "Nexus": threads.union(["Target", "Host", "Pool", "Reactor", "NVMe", "CLinux"]),
+    "Nexus": threads.union(["Reactor", "CLinux"]),
     "Control": threads.union([
-      "Nexus", "Target", "Host", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite", "CLinux", "Foundation",
+      "Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite", "CLinux", "Foundation",
     ]),
     "Bench": threads.union(["Console", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CLinux", "Foundation"]),
     "keelson": threads.union([

@@ -35,7 +35,11 @@ public final class NodeDaemon {
     try startReactors()
     try openPools()
     let store: any StateStore
-    do { store = try options.store.open() } catch { throw StartError(description: "cannot open the state store \(options.store): \(error)") }
+    do {
+      store = try options.store.open()
+    } catch {
+      throw StartError(description: "cannot open the state store \(options.store): \(error)")
+    }
     let incarnation = UUID().uuidString.lowercased()
     let target = TargetServer(
       reactors: reactors, serialNumber: String(options.name.prefix(20)), log: TargetLog { [log] in log.write($0) })

@@ -17,6 +17,10 @@ import Reactor
   var opcode: UInt8 = 0
   var forceUnitAccess = false
   var isInCapsule = false
+  /// A part of its data came with a wrong digest.
+  var isCorrupt = false
+  /// Which part of its controller's share the buffer is.
+  var isBufferForCapsule = false
   var commandIdentifier: UInt16 = 0
   /// Bytes that travel between host and controller.
   var transferBytes: UInt32 = 0
@@ -35,5 +39,6 @@ import Reactor
 typealias CommandSlots = SlotTable<CommandSlot>
 
 extension SlotTable where Element == CommandSlot {
-  init(entries: Int) { self.init(capacity: entries, empty: CommandSlot()) }
+  /// Few to begin with: most queues are idle.
+  init(entries: Int) { self.init(capacity: min(entries, 8), limit: entries, empty: CommandSlot()) }
 }

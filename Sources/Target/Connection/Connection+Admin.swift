@@ -11,17 +11,19 @@ extension Connection {
     guard entry.opcode == AdminOpcode.fabrics.rawValue, entry.fabricsCommandType == .connect else {
       return answerConnect(entry, Status.commandSequenceError.withDoNotRetry)
     }
-    guard connectEntry == nil, entry.dataPointer.isInCapsule, entry.dataPointer.address == 0,
-      Int(entry.dataPointer.length) == ConnectData.byteCount, Int(inCapsuleBytes) == ConnectData.byteCount
-    else { return answerConnect(entry, Status.dataSGLLengthInvalid.withDoNotRetry) }
-    guard let buffer = unsafe allocate(UInt32(ConnectData.byteCount)) else {
-      core.waitForBuffer(self, slot: nil)
-      return .wait
+    if entry.dataPointerFormat != 1 || entry.fusedOperation != 0 { return answerConnect(entry, Status.invalidField.withDoNotRetry) }
+    let pointer = entry.dataPointer
+    guard pointer.isInCapsule else { return answerConnect(entry, Status.sglDescriptorTypeInvalid.withDoNotRetry) }
+    guard pointer.address == 0 else { return answerConnect(entry, Status.sglOffsetInvalid.withDoNotRetry) }
+    guard Int(pointer.length) == ConnectData.byteCount, Int(inCapsuleBytes) == ConnectData.byteCount else {
+      return answerConnect(entry, Status.dataSGLLengthInvalid.withDoNotRetry)
     }
+    guard let buffer = unsafe memory.takeForCapsule(ConnectData.byteCount, self) else { return .wait }
     connectEntry = entry
     guard let index = slots.take() else { preconditionFailure("a new connection has a free slot") }
     slots[index].commandIdentifier = entry.commandIdentifier
     slots[index].isInCapsule = true
+    slots[index].isBufferForCapsule = true
     unsafe slots[index].buffer = unsafe buffer
     receivingSlot = index
     return unsafe .store(buffer)
@@ -88,7 +90,8 @@ extension Connection {
     self.subsystem = subsystem
     self.controller = controller
     unsafe device = subsystem.device
-    usesReplicaArena = subsystem.usesReplicaArena
+    memory = subsystem.usesReplicaArena ? core.replicaMemory : core.hostMemory
+    share = subsystem.share(of: controller) ?? MemoryShare()
     blockShift = UInt64((subsystem.device?.blockSizeBytes ?? 512).trailingZeroBitCount)
     queueID = request.queueIdentifier
     disablesFlowControl = request.disablesFlowControl
@@ -147,7 +150,7 @@ extension Connection {
 
   /// Answers parked asynchronous event requests that have something to tell.
   func deliverEvents() {
-    guard queueID == 0, !isClosed, let controller else { return }
+    guard queueID == 0, !isEnding, let controller else { return }
     while let event = controller.takeEvent() {
       sendCompletion(
         CompletionEntry(commandIdentifier: event.commandIdentifier, result: event.result, submissionQueueHead: submissionQueueHead))

@@ -16,7 +16,7 @@ extension Connection {
       // More commands outstanding than the queue has entries.
       return terminate(PDUFault(.sequenceError, information: 0), bytes)
     }
-    submissionQueueHead = submissionQueueHead &+ 1 == UInt16(truncatingIfNeeded: slots.capacity) ? 0 : submissionQueueHead &+ 1
+    submissionQueueHead = submissionQueueHead &+ 1 == UInt16(truncatingIfNeeded: slots.limit) ? 0 : submissionQueueHead &+ 1
     slots[index].opcode = entry.opcode
     slots[index].commandIdentifier = entry.commandIdentifier
     slots[index].isInCapsule = header.dataLength > 0
@@ -105,13 +105,13 @@ extension Connection {
       startWithBuffer(index)
       return .discard
     }
-    guard let buffer = unsafe allocate(byteCount) else {
+    guard let buffer = unsafe memory.takeForCapsule(Int(byteCount), self) else {
       // The bytes are on the wire already: the whole connection waits, and with it its host (back-pressure, never a loss).
       slots.free(index)
-      submissionQueueHead = submissionQueueHead == 0 ? UInt16(truncatingIfNeeded: slots.capacity - 1) : submissionQueueHead - 1
-      core.waitForBuffer(self, slot: nil)
+      submissionQueueHead = submissionQueueHead == 0 ? UInt16(truncatingIfNeeded: slots.limit - 1) : submissionQueueHead - 1
       return .wait
     }
+    slots[index].isBufferForCapsule = true
     unsafe slots[index].buffer = unsafe buffer
     receivingSlot = index
     return unsafe .store(buffer)
@@ -134,22 +134,27 @@ extension Connection {
       for: self)
   }
 
-  /// The next range of a Dataset Management command, one at a time: the device cuts large ones so that they block nobody.
-  func executeNextRange(_ index: Int) {
-    guard let device = unsafe device, let buffer = unsafe slots[index].buffer else {
-      respond(index, .namespaceNotReady)
-      return
-    }
+  /// The ranges of a Dataset Management command have come: none is touched unless all are inside the namespace.
+  func executeDatasetManagement(_ index: Int) {
+    guard let device = unsafe device, let buffer = unsafe slots[index].buffer else { return respond(index, .namespaceNotReady) }
     let ranges = unsafe RawSpan(_unsafeStart: UnsafeRawPointer(buffer), byteCount: Int(slots[index].transferBytes))
     let size = device.sizeBytes >> blockShift
+    for position in 0..<Int(slots[index].transferBytes) / DatasetRange.byteCount {
+      guard let range = try? DatasetRange(decoding: ranges, at: position * DatasetRange.byteCount), range.startingLBA <= size,
+        UInt64(range.blockCount) <= size - range.startingLBA
+      else { return respond(index, Status.lbaOutOfRange.withDoNotRetry) }
+    }
+    executeNextRange(index)
+  }
+
+  /// The next range of a Dataset Management command, one at a time: the device cuts large ones so that they block nobody.
+  private func executeNextRange(_ index: Int) {
+    guard let device = unsafe device, let buffer = unsafe slots[index].buffer else { return respond(index, .namespaceNotReady) }
+    let ranges = unsafe RawSpan(_unsafeStart: UnsafeRawPointer(buffer), byteCount: Int(slots[index].transferBytes))
     while slots[index].position < slots[index].count {
       guard let range = try? DatasetRange(decoding: ranges, at: Int(slots[index].position) * DatasetRange.byteCount) else { break }
       slots[index].position += 1
       if range.blockCount == 0 { continue }
-      guard range.startingLBA < size, UInt64(range.blockCount) <= size - range.startingLBA else {
-        respond(index, Status.lbaOutOfRange.withDoNotRetry)
-        return
-      }
       slots[index].state = .executing
       executingCount += 1
       unsafe device.submit(
@@ -169,6 +174,11 @@ extension Connection {
     if isClosed {
       releaseSlot(index)
       if executingCount == 0 && isReleased { core.connectionSettled(self) }
+      return
+    }
+    if stage == .terminating {
+      // The termination request was the last PDU.
+      releaseSlot(index)
       return
     }
     guard status == .success else {

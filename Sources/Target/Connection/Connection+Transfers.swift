@@ -7,28 +7,18 @@ extension Connection {
   /// Transfers from this size on are worth receiving without a copy.
   private static let bulkBytes: UInt32 = 16 << 10
 
-  func allocate(_ byteCount: UInt32) -> UnsafeMutableRawPointer? {
-    if core.mustLineUp { return nil }
-    return unsafe usesReplicaArena
-      ? reactor.replicaArena.allocate(byteCount: Int(byteCount)) : reactor.arena.allocate(byteCount: Int(byteCount))
-  }
-
-  private func release(_ buffer: UnsafeMutableRawPointer) {
-    if usesReplicaArena { unsafe reactor.replicaArena.release(buffer) } else { unsafe reactor.arena.release(buffer) }
-    core.bufferReleased()
-  }
-
   /// Frees a slot and its buffer. Nothing may refer to the buffer any more.
   func releaseSlot(_ index: Int) {
-    if let buffer = unsafe slots[index].buffer { unsafe release(buffer) }
+    if let buffer = unsafe slots[index].buffer {
+      unsafe memory.release(buffer, of: share, isForCapsule: slots[index].isBufferForCapsule)
+    }
     slots.free(index)
   }
 
   /// Goes on with a command that needs a buffer, now or when one is free.
   func startWithBuffer(_ index: Int) {
-    guard let buffer = unsafe allocate(slots[index].transferBytes) else {
+    guard let buffer = unsafe memory.takeForTransfer(Int(slots[index].transferBytes), self, slot: index) else {
       slots[index].state = .waitingForBuffer
-      core.waitForBuffer(self, slot: index)
       return
     }
     unsafe slots[index].buffer = unsafe buffer
@@ -44,6 +34,7 @@ extension Connection {
   /// One R2T for all of the command's data; sent only now that there is a buffer for them.
   private func requestData(_ index: Int) {
     slots[index].state = .receiving
+    awaitedTransferCount += 1
     if slots[index].transferBytes >= Self.bulkBytes {
       bulkCount += 1
       expectsBulkData = true
@@ -88,27 +79,26 @@ extension Connection {
     }
     let index = receivingSlot
     precondition(index >= 0, "data without a command")
-    guard isIntact else {
-      // The transport itself is sound: the command fails and may be tried again (NVMe/TCP 3.7.2.2).
-      if !slots[index].isInCapsule && slots[index].receivedBytes < slots[index].transferBytes { return failTransfer(index) }
-      endBulk(index)
-      respond(index, .transientTransportError)
-      return
+    if !isIntact {
+      // The transport itself is sound: the command fails, once all of its data have come, and may be tried again
+      // (NVMe/TCP 3.7.2.2).
+      slots[index].isCorrupt = true
     }
     if !slots[index].isInCapsule && slots[index].receivedBytes < slots[index].transferBytes { return }
-    endBulk(index)
-    if slots[index].opcode == IOOpcode.datasetManagement.rawValue {
-      executeNextRange(index)
+    endTransfer(index)
+    if slots[index].isCorrupt {
+      respond(index, .transientTransportError)
+    } else if slots[index].opcode == IOOpcode.datasetManagement.rawValue {
+      executeDatasetManagement(index)
     } else {
       execute(index, .write)
     }
   }
 
-  /// A digest error in the middle of a transfer: more of its data may be on the way, so the connection ends.
-  private func failTransfer(_ index: Int) { close(.protocolError) }
-
-  private func endBulk(_ index: Int) {
-    guard !slots[index].isInCapsule, slots[index].transferBytes >= Self.bulkBytes else { return }
+  private func endTransfer(_ index: Int) {
+    if slots[index].isInCapsule { return }
+    awaitedTransferCount -= 1
+    guard slots[index].transferBytes >= Self.bulkBytes else { return }
     bulkCount -= 1
     expectsBulkData = bulkCount > 0
   }

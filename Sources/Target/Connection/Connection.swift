@@ -14,7 +14,7 @@ final class Connection: PDUStream {
   /// In-capsule data of any queue: the admin queue must take 8 KiB, and I/O queues announce the same.
   static let inCapsuleBytes: UInt32 = 8192
 
-  unowned let core: TargetCore
+  let core: TargetCore
   let peer: SocketAddress?
   /// Which listener it came through.
   let portal: UInt16
@@ -31,7 +31,9 @@ final class Connection: PDUStream {
   var submissionQueueHead: UInt16 = 0
   /// The namespace's device, owned by the subsystem, which outlives its connections.
   unowned(unsafe) var device: BlockDevice?
-  var usesReplicaArena = false
+  /// Where payload buffers come from, and what this controller holds of them.
+  var memory: PayloadMemory
+  var share: MemoryShare
   var blockShift: UInt64 = 9
   var disablesFlowControl = false
   /// PDA of what we send, in bytes.
@@ -39,6 +41,8 @@ final class Connection: PDUStream {
 
   /// Commands with the device; the connection outlives them even when closed.
   var executingCount = 0
+  /// Commands whose data were asked for by R2T and have not all come.
+  var awaitedTransferCount = 0
   /// Writes whose data are on the way and reads of more than a few KiB make receiving careful about copies.
   var bulkCount = 0
   /// The slot whose payload is being received.
@@ -51,17 +55,34 @@ final class Connection: PDUStream {
   private(set) var isReleased = false
   /// `lastActivity` when the keep-alive timer was last told.
   var reportedActivity: UInt64 = 0
+  /// `transferredBytes` when it last changed or the host owed nothing, and when that was.
+  private var progress: (bytes: UInt64, time: UInt64) = (0, 0)
   /// What the listener counted; released at the end.
   var admission: Admission?
 
   init(core: TargetCore, descriptor: Int32, peer: SocketAddress?, portal: UInt16, admission: Admission?, deadline: UInt64) {
     self.core = core
+    memory = core.hostMemory
+    share = core.newcomerShare
     self.peer = peer
     self.portal = portal
     self.admission = admission
     lastActivity = core.reactor.now
     self.deadline = deadline
     super.init(context: core.context, descriptor: descriptor)
+  }
+
+  /// Closed or about to be: no command is begun any more.
+  var isEnding: Bool { stage == .terminating || isClosed }
+
+  /// Whether the host keeps payload memory that others wait for: it has taken or sent nothing of what it owes for long.
+  func isStalled(_ now: UInt64) -> Bool {
+    let owes = pendingSendBytes > 0 || (awaitedTransferCount > 0 && !isWaiting)
+    if !owes || transferredBytes != progress.bytes {
+      progress = (transferredBytes, now)
+      return false
+    }
+    return memory.isShort && now - progress.time >= core.registry.limits.stallNanoseconds
   }
 
   // MARK: PDUs
@@ -117,6 +138,7 @@ final class Connection: PDUStream {
     core.log.write("ended the connection from \(peerName): protocol error \(fault.status), information \(fault.information)")
     stage = .terminating
     deadline = reactor.now + core.registry.limits.terminationNanoseconds
+    if executingCount > 0 { unsafe device?.discardUnstarted(of: self) }
     let request = TerminationRequest(direction: .controllerToHost, fault: fault)
     let length = TerminationRequest.byteCount + min(header.byteCount, TerminationRequest.maximumDataByteCount)
     let place = unsafe appendHeader(byteCount: length)
@@ -129,6 +151,11 @@ final class Connection: PDUStream {
   var peerName: String { peer?.description ?? "an unknown peer" }
 
   // MARK: End
+
+  func closeStalled() {
+    core.log.write("ended the connection from \(peerName), queue \(queueID): it kept payload memory that others waited for")
+    close(.bySelf)
+  }
 
   override func closed(_ reason: CloseReason) {
     if case .systemError(let code) = reason, stage == .serving {

@@ -194,6 +194,7 @@ final class TestSession {
     try admin.enable()
     queues = try (0..<options.queueCount).map { index in
       let queue = try open()
+      queue.companion = admin
       let answer = try queue.connect(
         to: volume.name, queue: UInt16(index + 1), entries: options.entries, controller: controller, as: options.host,
         disableFlowControl: options.disableFlowControl)

@@ -30,6 +30,8 @@ final class TestHost {
   var dataDigest = false
   var alignment: UInt32 = 4
   private var nextIdentifier: UInt16 = 1
+  /// A connection that must stay open as long as this one is in use: the admin queue of an I/O queue.
+  var companion: TestHost?
 
   init(_ address: SocketAddress, timeoutSeconds: Int = 5, receiveBufferBytes: Int32? = nil) throws {
     descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
