@@ -15,6 +15,7 @@ final class BenchLane {
   private var files: [FileDevice] = []
   private var transport: TransportContext?
   private var controllers: [RemoteController] = []
+  private var headReader: HeadReader?
   private var devices: [BlockDevice] = []
   private var payloads: [Payload] = []
   private var driver: BenchDriver?
@@ -37,7 +38,16 @@ final class BenchLane {
     case .subsystem(let subsystem):
       let context = TransportContext(reactor: reactor)
       transport = context
-      connect(subsystem, context, depth: plan.depth, remainingCount: jobCount, completion)
+      connect(subsystem, context, depth: plan.depth, remainingCount: jobCount) { [self] result in
+        guard case .success = result, plan.pattern.writes, !subsystem.mayOverwriteContent else { return completion(result) }
+        let reader = HeadReader(devices[0])
+        headReader = reader
+        reader.read { [self] head in
+          headReader = nil
+          guard let head, let what = ContentProbe.signature(inHead: head) else { return completion(result) }
+          completion(.failure(.foreignContent(of: "\(subsystem.name) at \(subsystem.address)", what: what)))
+        }
+      }
     }
   }
 

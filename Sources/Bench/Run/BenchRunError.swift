@@ -18,4 +18,10 @@ public struct BenchRunError: Error, Equatable, Sendable {
   init(_ error: PoolError) {
     self.init(error.code, error.message, hint: error.hint.isEmpty ? "" : error.hint + ".")
   }
+
+  static func foreignContent(of target: String, what: String) -> BenchRunError {
+    BenchRunError(
+      "foreign_content", "will not write to \(target): it holds \(what)",
+      hint: "If its content may be lost, add --force; or only read: --rw randread.")
+  }
 }

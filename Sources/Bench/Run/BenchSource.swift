@@ -40,9 +40,7 @@ public enum BenchSource: Sendable {
       }
       return .file(file)
     } catch .foreignContent(let path, let what) {
-      throw BenchRunError(
-        "foreign_content", "will not write to \(path): it holds \(what)",
-        hint: "If its content may be lost, add --force; or only read: --rw randread.")
+      throw .foreignContent(of: path, what: what)
     } catch {
       throw BenchRunError(error)
     }
@@ -66,10 +64,13 @@ public struct BenchSubsystem: Equatable, Sendable {
   public var queueCount: Int
   /// Header and data digests (CRC32C) on every PDU.
   public var usesDigests: Bool
+  /// Whether writes may destroy a file system or other known content.
+  public var mayOverwriteContent: Bool
 
   /// `queueCount` is 1 to 64.
   public init(
-    address: SocketAddress, name: QualifiedName, hostName: QualifiedName? = nil, queueCount: Int = 1, usesDigests: Bool = false
+    address: SocketAddress, name: QualifiedName, hostName: QualifiedName? = nil, queueCount: Int = 1, usesDigests: Bool = false,
+    mayOverwriteContent: Bool = false
   ) {
     precondition((1...64).contains(queueCount))
     self.address = address
@@ -77,6 +78,7 @@ public struct BenchSubsystem: Equatable, Sendable {
     self.hostName = hostName
     self.queueCount = queueCount
     self.usesDigests = usesDigests
+    self.mayOverwriteContent = mayOverwriteContent
   }
 
   /// A host of its own for each job: a target ends the older of two controllers of one host.

@@ -1,14 +1,12 @@
-/// Recognises what others keep on disks, so that a pool is never made over it by mistake.
-enum ContentProbe {
+/// Recognises what others keep on disks, so that it is never overwritten by mistake.
+public enum ContentProbe {
   /// Both ends of the device are looked at this far.
-  static let windowBytes = 132 << 10
+  public static let windowBytes = 132 << 10
 
   /// Names a known content of others, for example "an XFS file system"; nil if there is none.
   static func signature(of file: DiskFile) throws(PoolError) -> String? {
     let head = try file.read(offsetBytes: 0, byteCount: windowBytes)
-    for known in headSignatures where holds(head, known.bytes, at: known.offset) { return known.name }
-    // A boot sector ends so, whatever is in it; looked for last, as file systems may carry one.
-    if holds(head, [0x55, 0xAA], at: 510) { return "a partition table or boot sector (MBR)" }
+    if let name = signature(inHead: head) { return name }
     let tailOffset = (file.sizeBytes > UInt64(windowBytes) ? file.sizeBytes - UInt64(windowBytes) + 4096 : 0) & ~4095
     let tail = try file.read(offsetBytes: tailOffset, byteCount: windowBytes)
     for distance in [512, 4096] as [UInt64] where file.sizeBytes >= tailOffset + distance {
@@ -20,6 +18,13 @@ enum ContentProbe {
     if file.sizeBytes >= 128 << 10 { ends.append((file.sizeBytes & ~0xFFFF) - 0x10000) }
     for end in ends where end >= tailOffset && holds(tail, linuxRAID, at: Int(end - tailOffset)) { return "a member of a Linux RAID (MD)" }
     return nil
+  }
+
+  /// The same from the first bytes of a device alone, up to `windowBytes` of them.
+  public static func signature(inHead head: [UInt8]) -> String? {
+    for known in headSignatures where holds(head, known.bytes, at: known.offset) { return known.name }
+    // A boot sector ends so, whatever is in it; looked for last, as file systems may carry one.
+    return holds(head, [0x55, 0xAA], at: 510) ? "a partition table or boot sector (MBR)" : nil
   }
 
   /// Whether there is anything but zeros in the first MiB.

@@ -11,8 +11,8 @@ extension Command {
       ["bench"], summary: "measure and verify a volume, an NVMe/TCP subsystem, a file or a device",
       details: """
         Works without root and without kernel modules: it speaks NVMe/TCP itself, to any target.
-        A pattern that writes destroys what the target held. A file or device with data needs --force; a file that is missing
-        is created with --size. --verify writes blocks that describe themselves, reads every one of them back, and proves that
+        A pattern that writes destroys what the target held. A file or device with data needs --force, and so does a volume
+        or subsystem with a file system or partition table; a file that is missing is created with --size. --verify writes blocks that describe themselves, reads every one of them back, and proves that
         each is the one written last. Ctrl-C ends the run early; what was written until then is still verified.
         """,
       positionals: [
@@ -30,7 +30,7 @@ extension Command {
         OptionDeclaration("size", .size, help: "how much of the target to use, from its beginning; by default all"),
         OptionDeclaration("one-pass", .flag, help: "end when as many bytes were moved as --size has, or --runtime is over if it is given"),
         OptionDeclaration("verify", .flag, help: "prove that every block read back is the one last written"),
-        OptionDeclaration("force", .flag, help: "write to a file or device that holds data"),
+        OptionDeclaration("force", .flag, help: "write over data"),
         OptionDeclaration("fua", .flag, help: "writes are durable before they complete"),
         OptionDeclaration("flush-every", .integer(0...1_000_000), defaultText: "0", help: "flush after so many writes of a job"),
         OptionDeclaration("queues", .integer(1...64), defaultText: "1", help: "NVMe/TCP: I/O queues per job"),
@@ -121,6 +121,6 @@ extension Command {
     return .subsystem(
       BenchSubsystem(
         address: address, name: name, hostName: hostName, queueCount: arguments.integer("queues") ?? 1,
-        usesDigests: arguments.flag("digests")))
+        usesDigests: arguments.flag("digests"), mayOverwriteContent: arguments.flag("force")))
   }
 }
