@@ -49,8 +49,9 @@ let package = Package(
       name: "TargetTests", dependencies: ["Target", "Host", "Transport", "NVMe", "Pool", "Reactor", "CLinux"], swiftSettings: settings),
     .testTarget(
       name: "NexusTests", dependencies: ["Nexus", "Reactor", "CLinux"], swiftSettings: settings),
-    .testTarget(name: "ControlTests", dependencies: ["Control", "Nexus"], swiftSettings: settings),
-    .testTarget(name: "BenchTests", dependencies: ["Bench", "Console", "Metrics", "Reactor"], swiftSettings: settings),
+    .testTarget(name: "ControlTests", dependencies: ["Control", "Nexus", "Pool"], swiftSettings: settings),
+    .testTarget(name: "BenchTests", dependencies: ["Bench", "Console", "Metrics", "NVMe", "Reactor"], swiftSettings: settings),
+    .testTarget(name: "CommandLineTests", dependencies: ["keelson", "Console", "Control"], swiftSettings: settings),
     .testTarget(name: "LinuxHostTests", swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]

@@ -109,7 +109,7 @@ extension Command {
   private static func confirm(deletionOf volume: VolumeView) throws(CommandError) {
     guard isatty(STDIN_FILENO) == 1, Terminal.standardError.isTerminal else {
       throw CommandError(
-        "force_needed", "will not delete volume \(volume.name) with \(ByteSize.text(volume.size)) of data without being told twice",
+        "force_needed", "deleting volume \(volume.name) destroys \(ByteSize.text(volume.size)) of data, and --force was not given",
         hint: "Add --force.")
     }
     Terminal.standardError.write(

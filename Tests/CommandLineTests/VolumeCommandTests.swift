@@ -1,0 +1,151 @@
+import Console
+import Control
+import Foundation
+import Testing
+
+@testable import keelson
+
+/// The commands against a store that the test fills in the place of controller and nodes.
+@Suite struct VolumeCommandTests {
+  private final class Cluster: Sendable {
+    let path = FileManager.default.temporaryDirectory.path + "/keelson-cli-\(UUID().uuidString)"
+    let store: SQLiteStore
+
+    init() throws {
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+      store = try SQLiteStore(path: path + "/store.db")
+      let status = NodeStatus(
+        name: "n1", pid: 42, incarnation: "i", addresses: [TransportAddress(adrfam: "ipv4", traddr: "10.0.0.1", trsvcid: "4420")],
+        ioEngine: "io_uring", state: .ready, startedAt: .now)
+      try put(status, at: Keys.nodeStatus("n1"))
+    }
+
+    deinit {
+      store.close()
+      try? FileManager.default.removeItem(atPath: path)
+    }
+
+    func put(_ object: some StoredObject, at key: String) throws {
+      _ = try store.transact(StoreTransaction(operations: [.put(key: key, value: object.encoded())]))
+    }
+
+    /// Places the volume and reports it healthy, as controller and node do.
+    func serve(_ spec: VolumeSpec) throws {
+      let id = ReplicaID()
+      let replica = NexusAssignment.Replica(id: id, node: "n1", pool: "p")
+      let assignment = NexusAssignment(
+        volumeID: spec.id, volumeName: spec.name, sizeBytes: spec.sizeBytes, blockSizeBytes: spec.blockSizeBytes, replicas: [replica])
+      try put(assignment, at: Keys.nexusAssignment(node: "n1", spec.id))
+      try put(ReplicaStatus(id: id, volumeID: spec.id, pool: "p", state: .ready), at: Keys.replicaStatus(node: "n1", id))
+      let record = InSyncRecord(generation: 1, setVersion: 1, nexusNode: "n1", nexusIncarnation: "i", members: [id], clean: false)
+      try put(record, at: Keys.inSync(spec.id))
+      try put(
+        NexusStatus(volumeID: spec.id, state: .healthy, generation: 1, replicas: [.init(id: id, node: "n1", state: .inSync)]),
+        at: Keys.nexusStatus(node: "n1", spec.id))
+    }
+
+    /// Runs a command with JSON output and returns what it wrote and its status.
+    func run(_ words: String...) throws -> (json: JSONValue, status: Console.ExitStatus) {
+      let file = path + "/output-\(UUID().uuidString)"
+      try Data().write(to: URL(fileURLWithPath: file))
+      let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: file))
+      let output = CommandOutput(program: "keelson", mode: .json, output: Terminal(fileDescriptor: handle.fileDescriptor))
+      var status: Console.ExitStatus
+      do {
+        guard case .run(let arguments) = try Program.grammar.parse(words + ["--store", "sqlite:\(path)/store.db"]),
+          let command = Program.commands.first(where: { $0.declaration.path == arguments.command.path })
+        else { throw CommandError("help", "help was asked for") }
+        status = try command.run(arguments, output)
+      } catch let error as CommandError { status = output.write(error) }
+      try handle.close()
+      return (try JSONParser.parse(Array(try Data(contentsOf: URL(fileURLWithPath: file)))), status)
+    }
+  }
+
+  private func names(_ value: JSONValue?) -> [String] { value?.objectValue?.map(\.name) ?? [] }
+
+  @Test func `create waits until the volume is served, and shows it in the promised form`() throws {
+    let cluster = try Cluster()
+    let store = cluster.store
+    let creator = Foundation.Thread { [cluster] in
+      // In the controller's place.
+      let spec = try? store.wait(nanoseconds: 10_000_000_000) { mirror -> VolumeSpec? in
+        mirror[Keys.volumeSpec(name: "db")].flatMap { try? Stored<VolumeSpec>($0).object }
+      }
+      if let spec { try? cluster.serve(spec) }
+    }
+    creator.start()
+    let (json, status) = try cluster.run("volume", "create", "db", "--size", "1GiB", "--replicas", "1", "--wait", "20s")
+    #expect(status == .success)
+    #expect(names(json) == ["name", "id", "size", "block_size", "state", "nexus", "replicas", "paths"])
+    #expect(json["name"] == "db" && json["size"] == 1_073_741_824 && json["block_size"] == 512 && json["state"] == "healthy")
+    #expect(json["nexus"] == ["node": "n1"])
+    #expect(names(json["replicas"]?[0]) == ["id", "node", "pool", "state"])
+    #expect(names(json["paths"]?[0]) == ["trtype", "adrfam", "traddr", "trsvcid", "subnqn", "node", "ana_state"])
+    #expect(json["paths"]?[0]?["ana_state"] == "optimized")
+
+    let again = try cluster.run("volume", "create", "db", "--size", "1GiB")
+    #expect(again.status == .failed && again.json["error"]?["code"] == "volume_exists")
+    #expect(try cluster.run("volume", "show", "db").json == json)
+    #expect(try cluster.run("volume", "list").json == .array([json]))
+  }
+
+  @Test func `what does not become true in time is a timeout that says why`() throws {
+    let cluster = try Cluster()
+    try cluster.put(VolumeNote(state: .pending, message: "needs 2 nodes"), at: Keys.volumeNote(name: "db"))
+    let (json, status) = try cluster.run("volume", "create", "db", "--size", "1GiB", "--wait", "50ms")
+    #expect(status == .timeout)
+    #expect(names(json["error"]) == ["code", "message", "hint"])
+    #expect(json["error"]?["code"] == "timeout")
+    #expect(json["error"]?["message"]?.stringValue?.contains("needs 2 nodes") == true)
+  }
+
+  @Test func `without waiting, create only asks`() throws {
+    let cluster = try Cluster()
+    let (json, status) = try cluster.run("volume", "create", "db", "--size", "1GiB", "--no-wait")
+    #expect(status == .success && json["state"] == "blocked" && json["nexus"] == .null && json["paths"] == [])
+    #expect(try cluster.store.get(Keys.volumeSpec(name: "db")) != nil)
+  }
+
+  @Test func `delete needs to be told twice, and waits until the volume is gone`() throws {
+    let cluster = try Cluster()
+    let spec = VolumeSpec(name: "db", sizeBytes: 1 << 30, replicaCount: 1, createdAt: .now)
+    try cluster.put(spec, at: Keys.volumeSpec(name: "db"))
+    // Tests have no terminal to type the name on.
+    let refused = try cluster.run("volume", "delete", "db")
+    #expect(refused.status == .failed && refused.json["error"]?["code"] == "force_needed")
+    let late = try cluster.run("volume", "delete", "db", "--force", "--wait", "50ms")
+    #expect(late.status == .timeout)
+    let key = Keys.volumeSpec(name: "db")
+    let marked = try cluster.store.object(VolumeSpec.self, at: key)
+    #expect(marked?.object.deleting == true)
+    _ = try cluster.store.transact(StoreTransaction(operations: [.delete(key: key)]))
+    let gone = try cluster.run("volume", "delete", "db", "--force")
+    #expect(gone.status == .notFound && gone.json["error"]?["code"] == "volume_not_found")
+  }
+
+  @Test func `lists in the promised form`() throws {
+    let cluster = try Cluster()
+    let nodes = try cluster.run("node", "list").json
+    #expect(
+      nodes == [
+        [
+          "name": "n1", "pid": 42, "state": "ready", "addresses": [["adrfam": "ipv4", "traddr": "10.0.0.1", "trsvcid": "4420"]],
+        ]
+      ])
+    #expect(try cluster.run("pool", "list").json == [])
+    #expect(try cluster.run("replica", "list").json == [])
+    let status = try cluster.run("status").json
+    #expect(names(status) == ["nodes", "pools", "volumes", "problems"] && status["problems"] == [])
+    #expect(try cluster.run("volume", "show", "none").status == .notFound)
+  }
+
+  @Test func `bench of a volume that nobody serves says so`() throws {
+    let cluster = try Cluster()
+    #expect(try cluster.run("bench", "none").status == .notFound)
+    try cluster.put(
+      VolumeSpec(name: "db", sizeBytes: 1 << 30, replicaCount: 1, createdAt: .now), at: Keys.volumeSpec(name: "db"))
+    let (json, status) = try cluster.run("bench", "db")
+    #expect(status == .failed && json["error"]?["code"] == "volume_not_served")
+  }
+}
