@@ -96,7 +96,9 @@ import Testing
     Case(name: "write uncorrectable", entry: change(read(0, 1)) { $0.opcode = 0x04 }, expected: unknown),
     Case(name: "compare", entry: change(write(0, 1)) { $0.opcode = 0x05 }, expected: unknown),
     Case(name: "opcode FFh", entry: change(read(0, 1)) { $0.opcode = 0xFF }, expected: unknown),
-    Case(name: "opcode with capsule data", entry: change(write(0, 1, .inCapsule(length: 512))) { $0.opcode = 0x91 }, inCapsule: 512, expected: unknown),
+    Case(
+      name: "opcode with capsule data", entry: change(write(0, 1, .inCapsule(length: 512))) { $0.opcode = 0x91 }, inCapsule: 512,
+      expected: unknown),
     Case(name: "ranges too short", entry: ranges(.inCapsule(length: 16)), inCapsule: 16, expected: wrongLength),
     Case(name: "ranges by address", entry: ranges(other(0x00, length: 32)), expected: wrongType),
     Case(
@@ -150,7 +152,9 @@ import Testing
       $0.dword10 = 1 << 16
       $1.controllerIdentifier = 0x700
     },
-    ConnectCase(name: "queue of no entries", expected: Status.connectInvalidParameters.withDoNotRetry, result: 44) { entry, _ in entry.dword11 = 0 },
+    ConnectCase(name: "queue of no entries", expected: Status.connectInvalidParameters.withDoNotRetry, result: 44) { entry, _ in
+      entry.dword11 = 0
+    },
     ConnectCase(name: "too long a queue", expected: Status.connectInvalidParameters.withDoNotRetry, result: 44) { entry, _ in
       entry.dword11 = 4095
     },

@@ -77,7 +77,9 @@ final class TestHost {
 
   // MARK: Bytes
 
-  func send(_ bytes: [UInt8]) throws {
+  func send(_ bytes: [UInt8]) throws { try Self.send(bytes, to: descriptor) }
+
+  static func send(_ bytes: [UInt8], to descriptor: Int32) throws {
     var sent = 0
     while sent < bytes.count {
       let count = unsafe bytes.withUnsafeBytes { raw in
