@@ -210,10 +210,10 @@ import Testing
     try admin.initialize()
     let controller = UInt16(try admin.connect(to: volume.name).result)
     func connect(_ queue: UInt16, as host: HostName = HostName()) throws -> Status {
-      let host_ = try TestHost(target.address)
-      try host_.initialize()
-      opened.append(host_)
-      return try host_.connect(to: volume.name, queue: queue, controller: controller, as: host).status
+      let connection = try TestHost(target.address)
+      try connection.initialize()
+      opened.append(connection)
+      return try connection.connect(to: volume.name, queue: queue, controller: controller, as: host).status
     }
     var opened: [TestHost] = []
     #expect(try connect(1).matches(.commandSequenceError), "not enabled")

@@ -35,10 +35,10 @@ final class PayloadMemory: EventHandler {
     reactor.register(self)
   }
 
-  /// Whether commands wait for memory.
-  var isShort: Bool { !transfers.isEmpty || !capsules.isEmpty }
-  /// Whether connections wait for it, with bytes they have received.
-  var isShortForCapsules: Bool { !capsules.isEmpty }
+  private var isShort: Bool { !transfers.isEmpty || !capsules.isEmpty }
+
+  /// Whether others wait for memory such as `share` holds.
+  func isShort(forOthersThan share: MemoryShare) -> Bool { transfers.isExhausted(forOthersThan: share) }
 
   private var usedBytes: Int { isForReplicas ? reactor.replicaArena.usedBytes : reactor.arena.usedBytes }
 
