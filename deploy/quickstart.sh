@@ -54,7 +54,6 @@ start_dev "$keelson" "$work/dev.log" --dir "$KEELSON_DIR" --nodes 3 --pool-size 
 
 say "A volume of 1 GiB on two of them"
 "$keelson" volume create demo --size 1GiB --replicas 2
-"$keelson" volume show demo
 
 say "Write it over NVMe/TCP and verify every block"
 "$keelson" bench demo --rw randwrite --bs 4k --iodepth 32 --runtime 5 --size 256MiB --verify

@@ -15,22 +15,28 @@ extension Nexus {
 
   /// Reads the units at both ends of the locked range, lays the command's bytes over them, writes all of it.
   private func readModifyWrite(_ slot: Int) {
-    // First come, first served: a large buffer would never be had if small ones were given out before it.
-    if !awaitingBuffer.isEmpty || !beginReadModifyWrite(slot) {
+    slots[slot].phase = .readingHead
+    slots[slot].status = .success
+    awaitBuffer(slot)
+  }
+
+  /// Goes on with a buffer, now or when there is one. First come, first served: a large one would never be had if small ones
+  /// were given out before it.
+  func awaitBuffer(_ slot: Int) {
+    if !awaitingBuffer.isEmpty || !beginWithBuffer(slot) {
       awaitingBuffer.append(slot)
       scheduleBufferRetry()
     }
   }
 
   /// Returns false when there is no buffer.
-  private func beginReadModifyWrite(_ slot: Int) -> Bool {
-    let byteCount = Int(slots[slot].end - slots[slot].start)
-    guard let bounce = unsafe reactor.arena.allocate(byteCount: byteCount) else { return false }
+  private func beginWithBuffer(_ slot: Int) -> Bool {
+    let isLevelling = slots[slot].isLevelling
+    let byteCount = isLevelling ? Self.levellingBytes(slots[slot]) : slots[slot].end - slots[slot].start
+    guard let bounce = unsafe reactor.arena.allocate(byteCount: Int(byteCount)) else { return false }
     unsafe slots[slot].bounce = unsafe bounce
-    slots[slot].phase = .readingHead
-    slots[slot].status = .success
     slots[slot].triedMask = 0
-    readFromNext(slot)
+    if isLevelling { readLevel(slot) } else { readFromNext(slot) }
     return true
   }
 
@@ -44,7 +50,7 @@ extension Nexus {
   func retryBuffers() {
     isBufferEventDue = false
     while let slot = awaitingBuffer.first {
-      guard beginReadModifyWrite(slot) else {
+      guard beginWithBuffer(slot) else {
         scheduleBufferRetry()
         return
       }
@@ -62,6 +68,8 @@ extension Nexus {
   func readDone(_ slot: Int) {
     if slots[slot].request.operation == .read {
       finish(slot, .success)
+    } else if slots[slot].isLevelling {
+      writeLevel(slot)
     } else if slots[slot].isAbandoned {
       // Nothing was changed yet, and nothing will be.
       finish(slot, .aborted)

@@ -15,16 +15,16 @@ extension Nexus {
 
   /// Sends the slot's change to every active member.
   func fanOut(_ slot: Int) {
-    if activeMask == 0 {
-      finishLater(slot, .inaccessible)
-      return
-    }
+    if activeMask == 0 { finishLater(slot, .inaccessible) } else { fanOut(slot, to: activeMask) }
+  }
+
+  func fanOut(_ slot: Int, to mask: UInt8) {
     let isInTwoParts = slots[slot].isInTwoParts
     slots[slot].status = .success
     slots[slot].failedMask = 0
-    slots[slot].sentMask = activeMask
-    slots[slot].pending = Int8(activeMask.nonzeroBitCount << (isInTwoParts ? 1 : 0))
-    for index in 0..<Self.maximumMembers where slots[slot].sentMask & (1 << UInt8(index)) != 0 {
+    slots[slot].sentMask = mask
+    slots[slot].pending = Int8(mask.nonzeroBitCount << (isInTwoParts ? 1 : 0))
+    for index in 0..<memberCount where mask & (1 << UInt8(index)) != 0 {
       sendChange(slot, index, isSecondPart: false)
       if isInTwoParts { sendChange(slot, index, isSecondPart: true) }
     }
@@ -44,7 +44,7 @@ extension Nexus {
 
   /// Reads for a slot from the nearest member that has not failed to.
   func readFromNext(_ slot: Int) {
-    for position in 0..<members.count {
+    for position in 0..<memberCount {
       let index = Int(readOrder[position])
       let bit = UInt8(1) << UInt8(index)
       guard activeMask & bit != 0, slots[slot].triedMask & bit == 0 else { continue }
@@ -53,7 +53,11 @@ extension Nexus {
       sendRead(slot, index)
       return
     }
-    finishLater(slot, activeMask == 0 ? .inaccessible : slots[slot].status)
+    if slots[slot].isLevelling {
+      levelFailed(slot)
+    } else {
+      finishLater(slot, activeMask == 0 ? .inaccessible : slots[slot].status)
+    }
   }
 
   // MARK: Answers
@@ -151,15 +155,15 @@ extension Nexus {
       commitIfNeeded()
     } else if Self.isPathLost(status) {
       block("the in-sync replica \(members[index].replica) cannot be reached, and at least \(minInSync) must be")
-    } else if activeMask != bit {
+    } else if activeMask != bit, status != .capacityExceeded || slots[slot].request.operation == .flush {
       block(
         "the in-sync replica \(members[index].replica) failed (\(Self.reason(status, operation))), and at least "
           + "\(minInSync) must stay in sync")
     }
-    // The only member there is stays: its errors are the volume's.
+    // Otherwise it stays. If it is the only one, its errors are the volume's; if it has no space, `settle` makes all equal.
   }
 
-  private func block(_ reason: String) {
+  func block(_ reason: String) {
     activeMask = 0
     state = .blocked(reason: reason)
     unsafe surroundings.nexusChanged()
@@ -180,14 +184,18 @@ extension Nexus {
   func settle(_ slot: Int) {
     if isFenced {
       finish(slot, .inaccessible)
+    } else if slots[slot].isLevelling {
+      levelSettled(slot)
     } else if setMask & ~(slots[slot].sentMask & ~slots[slot].failedMask) == 0 {
       stepDone(slot)
     } else if leavingMask != 0 {
       // Some have it and some do not: not before those are known to be out of the set, nor on the word of those that stay.
       awaitingCommit.append(slot)
       commitIfNeeded()
+    } else if activeMask.nonzeroBitCount > 1 {
+      level(slot)
     } else {
-      // Those that stay do not all have it. If it is one, the host is told and may write again; if more, nothing is served.
+      // The only one that stays does not have it: the host is told and may write again. Or nothing is served any more.
       finish(slot, activeMask == 0 ? .inaccessible : slots[slot].status)
     }
   }

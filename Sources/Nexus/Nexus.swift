@@ -37,13 +37,14 @@ import Reactor
 
   let reactor: Reactor
   unowned(unsafe) let surroundings: NexusSurroundings
-  var slots = SlotTable(capacity: 256, limit: Nexus.maximumCommands, empty: NexusSlot())
+  let slots = NexusSlots(capacity: 256, limit: Nexus.maximumCommands)
   var locks = RangeLocks()
 
   /// Owns the copies, in the order of `members`.
   private let devices: [BlockDevice]
   /// The same, to be called without counting references.
   let paths: InlineArray<8, Unmanaged<BlockDevice>?>
+  let memberCount: Int
   /// Which members to read from, nearest first.
   let readOrder: InlineArray<8, UInt8>
   /// Bit per member that gets writes and serves reads; 0 when nothing is served.
@@ -89,6 +90,7 @@ import Reactor
     self.members = members
     self.devices = devices
     self.minInSync = minInSync
+    memberCount = members.count
     unsafe self.surroundings = surroundings
     self.isDirty = isDirty
     var order = Array(members.indices)
@@ -107,6 +109,8 @@ import Reactor
     }
     reactor.register(self)
   }
+
+  deinit { slots.destroy() }
 
   /// Commands under way, waiting ones included.
   public var inFlight: Int { slots.usedCount }
@@ -245,7 +249,9 @@ import Reactor
         locks.forgetUnblocked(slot: slot)
         unlock(slot)
         finishLater(slot, .aborted)
-      } else if slots[slot].sentMask == 0, let position = awaitingCommit.firstIndex(of: slot) {
+      } else if slots[slot].sentMask != 0 {
+        continue
+      } else if let position = awaitingCommit.firstIndex(of: slot) {
         awaitingCommit.remove(at: position)
         finishLater(slot, .aborted)
       } else if let position = awaitingBuffer.firstIndex(of: slot) {

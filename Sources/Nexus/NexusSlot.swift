@@ -8,6 +8,10 @@ import Reactor
     case readingHead
     case readingTail
     case writingBack
+    /// After a member ran out of space: copying what it holds to the others.
+    case levellingRead
+    case levellingWrite
+    case levellingHole
   }
 
   var request = unsafe BlockRequest(.flush, token: 0)
@@ -34,16 +38,20 @@ import Reactor
   /// The bytes under way now, inside the locked ones: whole units for changes.
   var start: UInt64 = 0
   var end: UInt64 = 0
-  /// Write Zeroes and Deallocate: the next byte to do.
+  /// Write Zeroes and Deallocate: the next byte to do. Levelling: the first byte of the chunk.
   var position: UInt64 = 0
   /// Write Zeroes and Deallocate: where the locked bytes end.
   var lockedEnd: UInt64 = 0
-  /// Read-modify-write: whole units.
+  /// Levelling: the member whose bytes the others get.
+  var sourceMask: UInt8 = 0
+  /// Read-modify-write and levelling: whole units.
   var bounce: UnsafeMutableRawPointer?
 
   var isReading: Bool {
-    request.operation == .read || phase == .readingHead || phase == .readingTail
+    request.operation == .read || phase == .readingHead || phase == .readingTail || phase == .levellingRead
   }
+
+  var isLevelling: Bool { phase == .levellingRead || phase == .levellingWrite || phase == .levellingHole }
 
   /// Whether the change under way is larger than a member takes at once: a largest write with partial units at its ends.
   var isInTwoParts: Bool { phase == .writingBack && end - start > BlockDevice.maximumTransferBytes }
@@ -57,7 +65,9 @@ import Reactor
       unsafe BlockRequest(
         .read, offsetBytes: end - Nexus.unitBytes, byteCount: Nexus.unitBytes,
         buffer: bounce.map { unsafe $0 + Int(end - Nexus.unitBytes - start) }, token: 0)
-    case .direct, .writingBack: request
+    case .levellingRead:
+      unsafe BlockRequest(.read, offsetBytes: position, byteCount: Nexus.levellingBytes(self), buffer: bounce, token: 0)
+    case .direct, .writingBack, .levellingWrite, .levellingHole: request
     }
   }
 
@@ -71,7 +81,11 @@ import Reactor
         return unsafe BlockRequest(
           request.operation, offsetBytes: start, byteCount: end - start, forceUnitAccess: request.forceUnitAccess, token: 0)
       }
-    case .readingHead, .readingTail: preconditionFailure("nothing is changed while reading")
+    case .levellingWrite, .levellingHole:
+      return unsafe BlockRequest(
+        phase == .levellingWrite ? .write : .deallocate, offsetBytes: position, byteCount: Nexus.levellingBytes(self), buffer: bounce,
+        forceUnitAccess: request.forceUnitAccess, token: 0)
+    case .readingHead, .readingTail, .levellingRead: preconditionFailure("nothing is changed while reading")
     case .writingBack:
       let skipped = isSecondPart ? BlockDevice.maximumTransferBytes : 0
       let byteCount = isInTwoParts && !isSecondPart ? BlockDevice.maximumTransferBytes : end - start - skipped

@@ -96,7 +96,9 @@ import Testing
     Case(name: "write uncorrectable", entry: change(read(0, 1)) { $0.opcode = 0x04 }, expected: unknown),
     Case(name: "compare", entry: change(write(0, 1)) { $0.opcode = 0x05 }, expected: unknown),
     Case(name: "opcode FFh", entry: change(read(0, 1)) { $0.opcode = 0xFF }, expected: unknown),
-    Case(name: "opcode with capsule data", entry: change(write(0, 1, .inCapsule(length: 512))) { $0.opcode = 0x91 }, inCapsule: 512, expected: unknown),
+    Case(
+      name: "opcode with capsule data", entry: change(write(0, 1, .inCapsule(length: 512))) { $0.opcode = 0x91 }, inCapsule: 512,
+      expected: unknown),
     Case(name: "ranges too short", entry: ranges(.inCapsule(length: 16)), inCapsule: 16, expected: wrongLength),
     Case(name: "ranges by address", entry: ranges(other(0x00, length: 32)), expected: wrongType),
     Case(
@@ -150,7 +152,9 @@ import Testing
       $0.dword10 = 1 << 16
       $1.controllerIdentifier = 0x700
     },
-    ConnectCase(name: "queue of no entries", expected: Status.connectInvalidParameters.withDoNotRetry, result: 44) { entry, _ in entry.dword11 = 0 },
+    ConnectCase(name: "queue of no entries", expected: Status.connectInvalidParameters.withDoNotRetry, result: 44) { entry, _ in
+      entry.dword11 = 0
+    },
     ConnectCase(name: "too long a queue", expected: Status.connectInvalidParameters.withDoNotRetry, result: 44) { entry, _ in
       entry.dword11 = 4095
     },
@@ -206,10 +210,10 @@ import Testing
     try admin.initialize()
     let controller = UInt16(try admin.connect(to: volume.name).result)
     func connect(_ queue: UInt16, as host: HostName = HostName()) throws -> Status {
-      let host_ = try TestHost(target.address)
-      try host_.initialize()
-      opened.append(host_)
-      return try host_.connect(to: volume.name, queue: queue, controller: controller, as: host).status
+      let connection = try TestHost(target.address)
+      try connection.initialize()
+      opened.append(connection)
+      return try connection.connect(to: volume.name, queue: queue, controller: controller, as: host).status
     }
     var opened: [TestHost] = []
     #expect(try connect(1).matches(.commandSequenceError), "not enabled")

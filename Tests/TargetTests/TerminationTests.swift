@@ -54,8 +54,12 @@ import Testing
     Case(name: "wrong PFV", stage: .opened, status: .unsupportedParameter, information: 8) { _, _ in patched(initialization, 8, 1) },
     Case(name: "HPDA of 32", stage: .opened, status: .invalidHeaderField, information: 10) { _, _ in patched(initialization, 10, 32) },
     Case(name: "ICReq with flags", stage: .opened, status: .invalidHeaderField, information: 1) { _, _ in patched(initialization, 1, 1) },
-    Case(name: "ICReq with a wrong PLEN", stage: .opened, status: .invalidHeaderField, information: 4) { _, _ in patched(initialization, 4, 127) },
-    Case(name: "ICReq with a wrong HLEN", stage: .opened, status: .invalidHeaderField, information: 2) { _, _ in patched(initialization, 2, 64) },
+    Case(name: "ICReq with a wrong PLEN", stage: .opened, status: .invalidHeaderField, information: 4) { _, _ in
+      patched(initialization, 4, 127)
+    },
+    Case(name: "ICReq with a wrong HLEN", stage: .opened, status: .invalidHeaderField, information: 2) { _, _ in
+      patched(initialization, 2, 64)
+    },
     Case(name: "command before ICReq", stage: .opened, status: .sequenceError) { host, _ in host.capsule(command()) },
     Case(name: "data before ICReq", stage: .opened, status: .sequenceError) { host, _ in
       data(host, ReadyToTransfer(commandIdentifier: 0, transferTag: 0, requestedOffset: 0, requestedLength: 8192, headerDigest: false))
@@ -65,13 +69,16 @@ import Testing
     Case(name: "data before Connect", stage: .initialized, status: .sequenceError) { host, _ in
       data(host, ReadyToTransfer(commandIdentifier: 0, transferTag: 0, requestedOffset: 0, requestedLength: 8192, headerDigest: false))
     },
-    Case(name: "ICResp from a host", stage: .connected, status: .invalidHeaderField) { _, _ in fromController(.initializeConnectionResponse) },
+    Case(name: "ICResp from a host", stage: .connected, status: .invalidHeaderField) { _, _ in fromController(.initializeConnectionResponse)
+    },
     Case(name: "R2T from a host", stage: .connected, status: .invalidHeaderField) { _, _ in fromController(.readyToTransfer) },
     Case(name: "response from a host", stage: .connected, status: .invalidHeaderField) { _, _ in fromController(.capsuleResponse) },
     Case(name: "C2HData from a host", stage: .connected, status: .invalidHeaderField) { _, _ in
       patched(fromController(.controllerToHostData), 4, 28) + [0, 0, 0, 0]
     },
-    Case(name: "C2HTermReq from a host", stage: .connected, status: .invalidHeaderField) { _, _ in fromController(.controllerToHostTermination) },
+    Case(name: "C2HTermReq from a host", stage: .connected, status: .invalidHeaderField) { _, _ in
+      fromController(.controllerToHostTermination)
+    },
     Case(name: "capsule with a short HLEN", stage: .connected, status: .invalidHeaderField, information: 2) { host, _ in
       patched(host.capsule(command()), 2, 71)
     },

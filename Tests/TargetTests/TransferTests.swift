@@ -91,7 +91,8 @@ import Testing
     let volume = target.addVolume()
     let queue = try TestSession(target, volume).queue
     let ranges = [
-      DatasetRange(startingLBA: 8, blockCount: 8), DatasetRange(startingLBA: 0, blockCount: 0), DatasetRange(startingLBA: 32, blockCount: 16),
+      DatasetRange(startingLBA: 8, blockCount: 8), DatasetRange(startingLBA: 0, blockCount: 0),
+      DatasetRange(startingLBA: 32, blockCount: 16),
     ]
     #expect(try deallocate(queue, ranges, inCapsule: inCapsule) == .success)
     let expected = [

@@ -155,9 +155,10 @@ extension VolumeRunner {
       surroundings.nexus = nexus
       for (id, remote) in remotes {
         let name = id.description
-        remote.value.stateChanged = { [weak nexus] state in
+        // Until `tearDown` takes it back.
+        remote.value.stateChanged = { [nexus] state in
           // A lost connection is news even when nothing is being written.
-          if state != .connected { nexus?.memberLost(name) }
+          if state != .connected { nexus.memberLost(name) }
         }
       }
       return (ReactorBound(nexus), ReactorBound(surroundings))

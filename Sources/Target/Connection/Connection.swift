@@ -82,7 +82,7 @@ final class Connection: PDUStream {
       progress = (transferredBytes, now)
       return false
     }
-    return memory.isShort && now - progress.time >= core.registry.limits.stallNanoseconds
+    return memory.isShort(forOthersThan: share) && now - progress.time >= core.registry.limits.stallNanoseconds
   }
 
   // MARK: PDUs

@@ -22,6 +22,11 @@ final class MemoryLine {
   private var hasPermit = false
   private var staysFirst = false
   private var isOverShare = false
+  /// The last who was served found memory itself short.
+  private var isExhausted = false
+
+  /// Whether a controller other than this one's waits for memory, not for its own limit.
+  func isExhausted(forOthersThan share: MemoryShare) -> Bool { isExhausted && queues.contains { $0.share !== share } }
 
   var isEmpty: Bool { queues.isEmpty }
 
@@ -52,6 +57,7 @@ final class MemoryLine {
   /// Serves as many as there is memory for.
   func serve() {
     var passedOver = 0
+    isExhausted = false
     while passedOver < queues.count {
       if turn >= queues.count { turn = 0 }
       let waiter = queues[turn].waiters[queues[turn].first]
@@ -63,7 +69,10 @@ final class MemoryLine {
         hasPermit = false
         current = nil
         if staysFirst {
-          if !isOverShare { return }
+          if !isOverShare {
+            isExhausted = true
+            return
+          }
           passedOver += 1
           turn += 1
           continue

@@ -22,6 +22,7 @@ final class PayloadMemory: EventHandler {
   private let transferLimit: Int
   private let transfers = MemoryLine()
   private let capsules = MemoryLine()
+  private var isServing = false
 
   init(reactor: Reactor, isForReplicas: Bool) {
     self.reactor = reactor
@@ -34,10 +35,10 @@ final class PayloadMemory: EventHandler {
     reactor.register(self)
   }
 
-  /// Whether commands wait for memory.
-  var isShort: Bool { !transfers.isEmpty || !capsules.isEmpty }
-  /// Whether connections wait for it, with bytes they have received.
-  var isShortForCapsules: Bool { !capsules.isEmpty }
+  private var isShort: Bool { !transfers.isEmpty || !capsules.isEmpty }
+
+  /// Whether others wait for memory such as `share` holds.
+  func isShort(forOthersThan share: MemoryShare) -> Bool { transfers.isExhausted(forOthersThan: share) }
 
   private var usedBytes: Int { isForReplicas ? reactor.replicaArena.usedBytes : reactor.arena.usedBytes }
 
@@ -51,7 +52,7 @@ final class PayloadMemory: EventHandler {
       return unsafe buffer
     }
     transfers.join(MemoryLine.Waiter(connection: connection, slot: slot), isOverShare: isOverShare)
-    reactor.requestFlush(self)
+    lineUp()
     return nil
   }
 
@@ -65,7 +66,7 @@ final class PayloadMemory: EventHandler {
       return unsafe buffer
     }
     capsules.join(MemoryLine.Waiter(connection: connection, slot: nil), isOverShare: isOverShare)
-    reactor.requestFlush(self)
+    lineUp()
     return nil
   }
 
@@ -88,9 +89,14 @@ final class PayloadMemory: EventHandler {
     if isShort { reactor.requestFlush(self) }
   }
 
+  /// A newcomer may be of a controller that others need not wait for: look at the lines again, unless that is going on.
+  private func lineUp() { if !isServing { reactor.requestFlush(self) } }
+
   /// Serves those who wait, as far as there is memory.
   override func flush() {
+    isServing = true
     capsules.serve()
     transfers.serve()
+    isServing = false
   }
 }

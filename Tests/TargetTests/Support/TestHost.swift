@@ -77,7 +77,9 @@ final class TestHost {
 
   // MARK: Bytes
 
-  func send(_ bytes: [UInt8]) throws {
+  func send(_ bytes: [UInt8]) throws { try Self.send(bytes, to: descriptor) }
+
+  static func send(_ bytes: [UInt8], to descriptor: Int32) throws {
     var sent = 0
     while sent < bytes.count {
       let count = unsafe bytes.withUnsafeBytes { raw in
@@ -214,5 +216,17 @@ func pause(milliseconds: UInt32) { usleep(milliseconds * 1000) }
 
 /// Bytes that tell their place and `seed`.
 func pattern(_ count: Int, seed: Int = 0) -> [UInt8] {
-  (0..<count).map { UInt8(truncatingIfNeeded: ($0 &* 31) ^ ($0 >> 9) &+ seed &* 89) }
+  var word = UInt64(truncatingIfNeeded: seed) &* 0x9E37_79B9_7F4A_7C15 &+ 0x0123_4567_89AB_CDEF
+  return unsafe [UInt8](unsafeUninitializedCapacity: count) { bytes, filled in
+    let base = UnsafeMutableRawPointer(bytes.baseAddress)
+    while filled &+ 8 <= count {
+      unsafe base!.storeBytes(of: word, toByteOffset: filled, as: UInt64.self)
+      word = word &* 0x5851_F42D_4C95_7F2D &+ 0x1405_7B7E_F767_814F
+      filled &+= 8
+    }
+    while filled < count {
+      unsafe bytes[filled] = UInt8(truncatingIfNeeded: word)
+      filled &+= 1
+    }
+  }
 }
