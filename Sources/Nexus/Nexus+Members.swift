@@ -155,7 +155,7 @@ extension Nexus {
       commitIfNeeded()
     } else if Self.isPathLost(status) {
       block("the in-sync replica \(members[index].replica) cannot be reached, and at least \(minInSync) must be")
-    } else if activeMask != bit, status != .capacityExceeded || slots[slot].request.operation == .flush {
+    } else if activeMask != bit, status != .capacityExceeded || operation == .flush {
       block(
         "the in-sync replica \(members[index].replica) failed (\(Self.reason(status, operation))), and at least "
           + "\(minInSync) must stay in sync")
