@@ -6,7 +6,8 @@ enum Program {
   static let version = "0.1.0"
 
   static let commands: [Command] = [
-    .dev, .node, .volumeCreate, .volumeList, .volumeShow, .volumeDelete, .poolList, .replicaList, .nodeList, .status, .bench, .version,
+    .dev, .node, .volumeCreate, .volumeList, .volumeShow, .volumeDelete, .poolList, .poolFormat, .replicaList, .nodeList, .status, .bench,
+    .version,
   ]
 
   static let grammar = CommandLineGrammar(
