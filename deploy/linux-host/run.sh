@@ -2,10 +2,10 @@
 # Boots a Debian kernel in QEMU (software emulation, no KVM) as a real Linux NVMe/TCP host, runs one script in it, and
 # returns that script's exit status.
 #
-#   run.sh [--timeout SECONDS] [--handler COMMAND] [--set NAME=VALUE]... GUEST_SCRIPT
+#   run.sh [--timeout SECONDS] [--handler COMMAND] [--forward PORT:GUEST_PORT] [--set NAME=VALUE]... GUEST_SCRIPT
 #
 # In the guest: bash, busybox, nvme, fio, mkfs.ext4, e2fsck, blkdiscard, and the functions of guest-library.sh. The guest
-# reaches the machine's 127.0.0.1 as 10.0.2.2. NAME=VALUE becomes an environment variable of the script. When the script
+# reaches the machine's 127.0.0.1 as 10.0.2.2; with --forward, the machine's 127.0.0.1:PORT leads to GUEST_PORT in the guest. NAME=VALUE becomes an environment variable of the script. When the script
 # calls `ask_machine STEP ARGUMENT...`, `COMMAND STEP ARGUMENT...` runs here; its exit status and last line go back.
 #
 # Exit status: the script's own; 97 when it passed but the kernel logged a warning, a bug or a hung task; 98 when the guest
@@ -17,11 +17,12 @@ usage() {
   sed -n 's/^#   //p' "${BASH_SOURCE[0]}" >&2
   exit 99
 }
-timeout_seconds=300 handler= settings=()
+timeout_seconds=300 handler= forward= settings=()
 while (($#)); do
   case $1 in
     --timeout) timeout_seconds=${2:?} && shift 2 ;;
     --handler) handler=${2:?} && shift 2 ;;
+    --forward) forward=${2:?} && shift 2 ;;
     --set) settings+=("${2:?}") && shift 2 ;;
     -*) usage ;;
     *) break ;;
@@ -67,7 +68,7 @@ setpriv --pdeathsig KILL qemu-system-x86_64 \
   -append "console=ttyS0 quiet loglevel=1 panic=-1 oops=panic log_buf_len=4M mitigations=off nowatchdog no_timer_check cryptomgr.notests \
 random.trust_cpu=on rcupdate.rcu_cpu_stall_suppress=1 workqueue.watchdog_thresh=0" \
   -chardev stdio,id=console,signal=off -serial chardev:console \
-  -netdev user,id=net,ipv6=off -device virtio-net-pci,netdev=net,romfile= \
+  -netdev "user,id=net,ipv6=off${forward:+,hostfwd=tcp:127.0.0.1:${forward%%:*}-:${forward##*:}}" -device virtio-net-pci,netdev=net,romfile= \
   -object rng-random,id=random,filename=/dev/urandom -device virtio-rng-pci,rng=random \
   -device virtio-serial-pci -chardev "pipe,id=control,path=$work/control" -device virtserialport,chardev=control,name=control \
   </dev/null 5>&- 6>&- &
