@@ -48,6 +48,7 @@ final class ServedSubsystem {
   /// Ends a controller: its connections close, what runs is tracked to its end.
   func end(_ controller: Controller) {
     if ending.contains(where: { $0 === controller }) { return }
+    controller.end()
     ending.append(controller)
     for connection in connections(of: controller) where !connection.isClosed { connection.close(.bySelf) }
     settle()
