@@ -95,6 +95,8 @@ final class ServedSubsystem {
         settled(effect, controller)
       }
     }
+    // Whoever waited may take the device away.
+    if !flushes.isEmpty { return }
     let over = waits.filter { wait in wait.controllers.allSatisfy { connections(of: $0).isEmpty } }
     waits.removeAll { wait in wait.controllers.allSatisfy { connections(of: $0).isEmpty } }
     for wait in over { wait.body() }
@@ -106,6 +108,7 @@ final class ServedSubsystem {
       let flush = ShutdownFlush { [self] flush in
         flushes.removeAll { $0 === flush }
         controller.effectPerformed(effect)
+        settle()
       }
       flushes.append(flush)
       unsafe device.submit(BlockRequest(.flush, token: 0), for: flush)
