@@ -70,6 +70,8 @@ final class ServedSubsystem {
         connection.close(.bySelf)
       }
     }
+    // A later write replaces an earlier one: there is one thing to do for each controller, however often its host changes its mind.
+    effects.removeAll { $0.controller === controller }
     effects.append((controller, effect))
     settle()
   }
