@@ -20,12 +20,12 @@ final class BlockingWorker: Sendable {
 
   private let state = Mutex(State())
   private let bell: Int32
-  private let reactor: UnownedReactor
+  private let reactor: WeakReactor
 
   init(reactor: Reactor) {
     bell = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_SEMAPHORE))
     precondition(bell >= 0, "no descriptor left for an eventfd")
-    self.reactor = UnownedReactor(reactor)
+    self.reactor = WeakReactor(reactor)
   }
 
   deinit { close(bell) }

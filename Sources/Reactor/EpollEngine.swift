@@ -242,7 +242,9 @@ import Synchronization
     flush()
     guard failed.isEmpty else { return }
     // Rounded up, or a timer due in half a millisecond would be waited for in a spin.
-    let milliseconds = timeoutNanoseconds.map { Int32(min(($0 + 999_999) / 1_000_000, 3_600_000)) } ?? -1
+    var milliseconds = timeoutNanoseconds.map { Int32(min($0 / 1_000_000 + ($0 % 1_000_000 > 0 ? 1 : 0), 3_600_000)) } ?? -1
+    // Operations that the kernel had no room for (EAGAIN) are offered again soon: maybe nothing else wakes us.
+    if batchCount > 0 { milliseconds = milliseconds < 0 ? 1 : min(milliseconds, 1) }
     collect(timeoutMilliseconds: milliseconds)
   }
 

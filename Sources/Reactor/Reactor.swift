@@ -288,7 +288,7 @@ public final class Reactor {
     }
     flushRequests.removeAll(keepingCapacity: true)
     engine.flush()
-    handlers.buryRemoved()
+    while let dead = unsafe handlers.popRemoved() { unsafe dead.release() }
     return work > 0 || !deferred.isEmpty
   }
 

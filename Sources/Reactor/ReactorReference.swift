@@ -37,11 +37,11 @@ public struct ReactorReference: @unchecked Sendable {
   }
 }
 
-/// A reactor that is known to outlive the holder.
-struct UnownedReactor: @unchecked Sendable {
-  private unowned let reactor: Reactor
+/// A reactor that may be gone: a thread that is inside a blocking call cannot be told.
+struct WeakReactor: @unchecked Sendable {
+  private weak let reactor: Reactor?
   init(_ reactor: Reactor) { self.reactor = reactor }
-  func post(_ body: @escaping @Sendable (Reactor) -> Void) { reactor.post(body) }
+  func post(_ body: @escaping @Sendable (Reactor) -> Void) { reactor?.post(body) }
 }
 
 /// A value of a reactor's thread that travels with a message to that thread.

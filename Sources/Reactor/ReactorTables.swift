@@ -57,7 +57,7 @@ import Synchronization
     if let reference = unsafe reference { unsafe removed.append(reference) }
   }
 
-  /// The handler of an id, or nil for a stale one. It stays alive until `buryRemoved`, whatever it does meanwhile.
+  /// The handler of an id, or nil for a stale one. It stays alive until the end of the pass, whatever it does meanwhile.
   @inline(__always)
   func find(_ rawValue: UInt32) -> Unmanaged<EventHandler>? {
     let index = Int(rawValue & 0xFFFF)
@@ -65,13 +65,9 @@ import Synchronization
     return unsafe slots[index]
   }
 
-  /// Releases what was removed. No handler's method may be running.
-  mutating func buryRemoved() {
-    if unsafe removed.isEmpty { return }
-    let dead = unsafe removed
-    unsafe removed = []
-    unsafe dead.forEach { unsafe $0.release() }
-  }
+  /// One of those that were removed, to be released when no handler's method is running, and not from inside the table: its end
+  /// may be that of others, which leave the reactor in turn.
+  mutating func popRemoved() -> Unmanaged<EventHandler>? { unsafe removed.popLast() }
 }
 
 /// Events to deliver later in the pass: a ring that grows when it must.

@@ -10,13 +10,15 @@ import Glibc
   private static let submissionGroup: UInt32 = 4
   /// The user data of operations nobody waits for.
   private static let ignored: UInt64 = 0
-  private static let wakeUserData: UInt64 = .max
+  /// Names no handler either. All ones would be taken for liburing's own timeouts by kernels that have no others.
+  private static let wakeUserData: UInt64 = 1
 
   private let ring: UnsafeMutablePointer<io_uring>
   private let wakeDescriptor: Int32
   private let wakeCounter: UnsafeMutablePointer<UInt64>
   private var hasPrepared = false
-  private let defersTaskWork: Bool
+  /// Completions that had to make room for others before anybody reaped them.
+  private var early: [(userData: UInt64, result: Int32)] = []
   /// The registered arenas; operations on memory inside them need no page pinning.
   private var registered: (MemoryRange, MemoryRange) = (MemoryRange(), MemoryRange())
 
@@ -43,14 +45,12 @@ import Glibc
       0,
     ]
     var status: Int32 = -EINVAL
-    var chosen: UInt32 = 0
     for flags in candidates {
       unsafe memset(ring, 0, MemoryLayout<io_uring>.size)
       var parameters = io_uring_params()
       parameters.flags = flags | UInt32(IORING_SETUP_CQSIZE) | UInt32(IORING_SETUP_CLAMP)
       parameters.cq_entries = Self.completionEntries
       status = unsafe io_uring_queue_init_params(Self.submissionEntries, ring, &parameters)
-      chosen = flags
       if status != -EINVAL { break }
     }
     guard status == 0 else {
@@ -58,7 +58,6 @@ import Glibc
       unsafe wakeCounter.deallocate()
       throw SystemError("set up io_uring", code: -status)
     }
-    defersTaskWork = chosen & UInt32(IORING_SETUP_TASKRUN_FLAG) != 0
     wakeDescriptor = eventfd(0, Int32(EFD_CLOEXEC))
     precondition(wakeDescriptor >= 0, "no descriptor left for an eventfd")
     super.init(kind: .ioUring)
@@ -89,8 +88,11 @@ import Glibc
     hasPrepared = true
     while true {
       if let entry = unsafe io_uring_get_sqe(ring) { return unsafe entry }
-      // The queue is full: hand it over. EBUSY (completion queue overflow) passes once completions are reaped.
-      if unsafe io_uring_submit(ring) < 0 { unsafe io_uring_get_events(ring) }
+      // The queue is full: hand it over. The kernel takes nothing (EBUSY) while there are completions that found no room.
+      if unsafe io_uring_submit(ring) < 0 {
+        while let completion = popCompletion() { early.append(completion) }
+        unsafe io_uring_get_events(ring)
+      }
     }
   }
 
@@ -148,18 +150,17 @@ import Glibc
   }
 
   override func reap(into reactor: Reactor) -> Int {
-    // With deferred task work, completions appear only when the kernel is entered; the flag says there are some.
-    if unsafe defersTaskWork && io_uring_cq_ready(ring) == 0 && keelson_uring_sq_flags(ring) & UInt32(IORING_SQ_TASKRUN) != 0 {
+    // With deferred task work, completions appear only when the kernel is entered, and so do those that once found no room; flags
+    // say there are some.
+    if unsafe io_uring_cq_ready(ring) == 0
+      && keelson_uring_sq_flags(ring) & (UInt32(IORING_SQ_TASKRUN) | UInt32(IORING_SQ_CQ_OVERFLOW)) != 0
+    {
       unsafe io_uring_get_events(ring)
     }
     var count = 0
     // Bounded, so that one pass ends even when completions arrive as fast as they are handled.
     while count < 256 {
-      var entry: UnsafeMutablePointer<io_uring_cqe>?
-      guard unsafe io_uring_cq_ready(ring) > 0, unsafe io_uring_peek_cqe(ring, &entry) == 0, let entry = unsafe entry else { break }
-      let userData = unsafe entry.pointee.user_data
-      let result = unsafe entry.pointee.res
-      unsafe io_uring_cqe_seen(ring, entry)
+      guard let (userData, result) = early.isEmpty ? popCompletion() : early.removeFirst() else { break }
       count += 1
       if userData == Self.wakeUserData {
         armWake()
@@ -171,7 +172,16 @@ import Glibc
     return count
   }
 
+  private func popCompletion() -> (userData: UInt64, result: Int32)? {
+    var entry: UnsafeMutablePointer<io_uring_cqe>?
+    guard unsafe io_uring_cq_ready(ring) > 0, unsafe io_uring_peek_cqe(ring, &entry) == 0, let entry = unsafe entry else { return nil }
+    let completion = unsafe (entry.pointee.user_data, entry.pointee.res)
+    unsafe io_uring_cqe_seen(ring, entry)
+    return completion
+  }
+
   override func wait(timeoutNanoseconds: UInt64?) {
+    if !early.isEmpty { return }
     var entry: UnsafeMutablePointer<io_uring_cqe>?
     hasPrepared = false
     if let timeoutNanoseconds {

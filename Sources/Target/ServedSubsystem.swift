@@ -48,6 +48,7 @@ final class ServedSubsystem {
   /// Ends a controller: its connections close, what runs is tracked to its end.
   func end(_ controller: Controller) {
     if ending.contains(where: { $0 === controller }) { return }
+    controller.end()
     ending.append(controller)
     for connection in connections(of: controller) where !connection.isClosed { connection.close(.bySelf) }
     settle()
@@ -69,6 +70,8 @@ final class ServedSubsystem {
         connection.close(.bySelf)
       }
     }
+    // A later write replaces an earlier one: there is one thing to do for each controller, however often its host changes its mind.
+    effects.removeAll { $0.controller === controller }
     effects.append((controller, effect))
     settle()
   }
@@ -94,6 +97,8 @@ final class ServedSubsystem {
         settled(effect, controller)
       }
     }
+    // Whoever waited may take the device away.
+    if !flushes.isEmpty { return }
     let over = waits.filter { wait in wait.controllers.allSatisfy { connections(of: $0).isEmpty } }
     waits.removeAll { wait in wait.controllers.allSatisfy { connections(of: $0).isEmpty } }
     for wait in over { wait.body() }
@@ -105,6 +110,7 @@ final class ServedSubsystem {
       let flush = ShutdownFlush { [self] flush in
         flushes.removeAll { $0 === flush }
         controller.effectPerformed(effect)
+        settle()
       }
       flushes.append(flush)
       unsafe device.submit(BlockRequest(.flush, token: 0), for: flush)

@@ -101,6 +101,8 @@ final class TargetCore: EventHandler {
   func retire() {
     guard !isRetired else { return }
     isRetired = true
+    // What another reactor handed over meanwhile: nobody would look at its deadline any more.
+    for connection in newcomers { connection.close(.bySelf) }
     for handler in [self, hostMemory, replicaMemory] as [EventHandler] { reactor.unregister(handler) }
   }
 

@@ -103,6 +103,12 @@ import Reactor
     unsafe start(request, reference)
   }
 
+  /// Answers what waits for a slot with `.aborted` (R12).
+  func discardUnstarted(of client: BlockClient) {
+    let reference = unsafe Unmanaged.passUnretained(client)
+    while let entry = unsafe waiting.remove(of: reference) { unsafe answer(reference, entry.request.token, .aborted) }
+  }
+
   private func start(_ request: BlockRequest, _ client: Unmanaged<BlockClient>) {
     let index = freeHead
     let slot = unsafe slots + Int(index)

@@ -27,6 +27,8 @@ public final class FileDevice: BlockDevice {
     io.submit(request, for: client, isAccepted: accepts(request))
   }
 
+  public override func discardUnstarted(of client: BlockClient) { io.discardUnstarted(of: client) }
+
   /// Leaves the reactor. Nothing may be in flight.
   public func close() { io.close() }
 }

@@ -46,5 +46,7 @@ final class DiskReplica: PoolReplica {
     io.submit(request, for: client, isAccepted: accepts(request))
   }
 
+  override func discardUnstarted(of client: BlockClient) { io.discardUnstarted(of: client) }
+
   override func leaveReactor() { io.close() }
 }

@@ -26,6 +26,20 @@ import Reactor
     return true
   }
 
+  /// Takes out the first entry of `client`; nil when it has none. The others keep their order.
+  mutating func remove(of client: Unmanaged<BlockClient>) -> Entry? {
+    for position in 0..<count {
+      let entry = unsafe ring![(head + position) & (Self.capacity - 1)]
+      guard unsafe entry.client.toOpaque() == client.toOpaque() else { continue }
+      for later in position + 1..<max(count, position + 1) {
+        unsafe ring![(head + later - 1) & (Self.capacity - 1)] = unsafe ring![(head + later) & (Self.capacity - 1)]
+      }
+      count -= 1
+      return entry
+    }
+    return nil
+  }
+
   mutating func popFirst() -> Entry? {
     if count == 0 { return nil }
     let entry = unsafe ring![head]

@@ -139,7 +139,7 @@ extension Connection {
     guard let device = unsafe device, let buffer = unsafe slots[index].buffer else { return respond(index, .namespaceNotReady) }
     let ranges = unsafe RawSpan(_unsafeStart: UnsafeRawPointer(buffer), byteCount: Int(slots[index].transferBytes))
     let size = device.sizeBytes >> blockShift
-    for position in 0..<Int(slots[index].transferBytes) / DatasetRange.byteCount {
+    for position in 0..<Int(slots[index].count) {
       guard let range = try? DatasetRange(decoding: ranges, at: position * DatasetRange.byteCount), range.startingLBA <= size,
         UInt64(range.blockCount) <= size - range.startingLBA
       else { return respond(index, Status.lbaOutOfRange.withDoNotRetry) }

@@ -18,6 +18,8 @@ final class Controller {
   var configuration = ControllerConfiguration(rawValue: 0)
   /// CSTS.
   var status = ControllerStatus(rawValue: 0)
+  /// Replaced, expired or shut out: its commands are being settled, and it takes no new connections.
+  private(set) var isEnded = false
   /// What a property write began and the connections are still doing.
   var effectInProgress: ControllerEffect?
 
@@ -49,6 +51,9 @@ final class Controller {
 
   /// Whether I/O queues may connect and their commands run.
   var acceptsIO: Bool { status.isReady && effectInProgress == nil && status.shutdown == .none && !isDiscovery }
+
+  /// No queue joins it from now on, however late its Connect arrives (R12).
+  func end() { isEnded = true }
 
   /// Marks an I/O queue as connected. False when it already is.
   func ioQueueOpened(_ queueIdentifier: UInt16) -> Bool {

@@ -47,7 +47,7 @@ extension Subsystem {
     precondition(request.queueIdentifier != 0)
     try checkCommon(request)
     if isDiscovery || Int(request.queueIdentifier) > description.maximumIOQueues { throw .invalidConnectCommand(offset: 42) }
-    guard let controller = controller(request.data.controllerIdentifier) else { throw .unknownController }
+    guard let controller = controller(request.data.controllerIdentifier), !controller.isEnded else { throw .unknownController }
     if controller.hostName != request.data.hostName { throw .invalidConnectData(offset: 512, doNotRetry: true) }
     if controller.hostIdentifier != request.data.hostIdentifier { throw .invalidConnectData(offset: 0, doNotRetry: true) }
     if !controller.acceptsIO { throw CommandRefusal(.commandSequenceError) }
