@@ -51,6 +51,8 @@ let package = Package(
       name: "NexusTests", dependencies: ["Nexus", "Reactor", "CLinux"], swiftSettings: settings),
     .testTarget(name: "ControlTests", dependencies: ["Control", "Nexus"], swiftSettings: settings),
     .testTarget(name: "BenchTests", dependencies: ["Bench", "Console", "Metrics", "Reactor"], swiftSettings: settings),
+    .testTarget(
+      name: "EndToEndTests", dependencies: ["Control", "Host", "Transport", "NVMe", "Pool", "Reactor"], swiftSettings: settings),
     .testTarget(name: "LinuxHostTests", swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
