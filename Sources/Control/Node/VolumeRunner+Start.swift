@@ -40,7 +40,8 @@ extension VolumeRunner {
       let claim = try MembershipRecord.claim(
         node: node, volume: assignment.volumeID, record: record, members: chosen.map(\.id), leaving: leaving)
     else { return false }
-    return try connect(chosen, claim)
+    // A node that has just come back may be announced before its replicas are open.
+    return try connect(chosen, claim, mayDrop: waitedNanoseconds >= Self.graceNanoseconds)
   }
 
   /// Where a replica is and whether it can be used now.
@@ -80,7 +81,9 @@ extension VolumeRunner {
     return place
   }
 
-  private func connect(_ places: [Place], _ claim: MembershipRecord) throws -> Bool {
+  /// Connects to the chosen replicas and serves. A replica that cannot be connected to is dropped only with `mayDrop`; without,
+  /// the start is tried again, under the next generation.
+  private func connect(_ places: [Place], _ claim: MembershipRecord, mayDrop: Bool) throws -> Bool {
     let position = node.reactorPosition(of: assignment.volumeID)
     let reactor = node.reactors[position]
     var devices: [ReactorBound<BlockDevice>] = []
@@ -104,7 +107,7 @@ extension VolumeRunner {
         remotes.append((place.id, remote))
         members.append(NexusMember(replica: place.id.description, state: .inSync))
       case .failure(let error):
-        node.log.write("volume \(assignment.volumeName): replica \(place.id) on \(place.node): \(error)")
+        if mayDrop { node.log.write("volume \(assignment.volumeName): replica \(place.id) on \(place.node): \(error)") }
         close(remote, reactor)
         lost.append((place.id.description, "could not connect: \(error)"))
       }
@@ -112,7 +115,7 @@ extension VolumeRunner {
     if !lost.isEmpty {
       // The volume goes on without them, if any is left; that must be known before anything is served.
       let change = MembershipChange(members: members.map(\.replica), leaving: lost, isClean: true)
-      if members.isEmpty || claim.commit(change) != .committed {
+      if members.isEmpty || !mayDrop || claim.commit(change) != .committed {
         for (_, remote) in remotes { close(remote, reactor) }
         return false
       }
@@ -155,9 +158,10 @@ extension VolumeRunner {
       surroundings.nexus = nexus
       for (id, remote) in remotes {
         let name = id.description
-        remote.value.stateChanged = { [weak nexus] state in
+        // Until `tearDown` takes it back.
+        remote.value.stateChanged = { [nexus] state in
           // A lost connection is news even when nothing is being written.
-          if state != .connected { nexus?.memberLost(name) }
+          if state != .connected { nexus.memberLost(name) }
         }
       }
       return (ReactorBound(nexus), ReactorBound(surroundings))

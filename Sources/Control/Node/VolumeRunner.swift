@@ -165,7 +165,9 @@ final class VolumeSurroundings: NexusSurroundings {
   private let runner: VolumeRunner
   private let record: MembershipRecord
   private let reactor: ReactorReference
-  weak var nexus: Nexus?
+  /// Set right after the nexus is made. Strong: the nexus does not own its surroundings, and weak references would make every
+  /// reference count of an object on the data path take the slow way.
+  var nexus: Nexus?
 
   init(runner: VolumeRunner, record: MembershipRecord, reactor: ReactorReference) {
     self.runner = runner
