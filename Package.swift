@@ -53,6 +53,8 @@ let package = Package(
     .testTarget(
       name: "BenchTests", dependencies: ["Bench", "Console", "Metrics", "NVMe", "Pool", "Reactor", "Target"], swiftSettings: settings),
     .testTarget(name: "CommandLineTests", dependencies: ["keelson", "Console", "Control"], swiftSettings: settings),
+    .testTarget(
+      name: "EndToEndTests", dependencies: ["Control", "Host", "Transport", "NVMe", "Pool", "Reactor"], swiftSettings: settings),
     .testTarget(name: "LinuxHostTests", swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
