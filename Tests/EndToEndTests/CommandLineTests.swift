@@ -82,7 +82,8 @@ extension EndToEnd {
         // Nothing has room for it: it stays asked for.
         let late = try await dev.run("volume", "create", "large", "--size", "1GiB", "--wait", "1s", "--output", "json")
         try expectError(late, status: 4)
-        let spread = try await dev.run("volume", "create", "spread", "--size", "1MiB", "--replicas", "3", "--wait", "1s", "--output", "json")
+        let spread = try await dev.run(
+          "volume", "create", "spread", "--size", "1MiB", "--replicas", "3", "--wait", "1s", "--output", "json")
         try expectError(spread, status: 4)
         let waiting = try await dev.volume("large")
         #expect(waiting["state"] == "blocked" && waiting["nexus"] == .null && !waiting["message"].string.isEmpty)
@@ -118,7 +119,8 @@ extension EndToEnd {
       ["volume", "create", "a", "--size", "-1"], ["volume", "create", "a", "--size", "65TiB"], ["volume", "create", "a", "--size", "1000"],
       ["volume", "create", "a", "--size", "99999999999999999999GiB"], ["volume", "create", "a", "--size", "1GiB", "--replicas", "0"],
       ["volume", "create", "a", "--size", "1GiB", "--replicas", "9"], ["volume", "create", "a", "--size", "1GiB", "--block-size", "1024"],
-      ["volume", "create", "A", "--size", "1GiB"], ["volume", "create", "a/b", "--size", "1GiB"], ["volume", "create", "", "--size", "1GiB"],
+      ["volume", "create", "A", "--size", "1GiB"], ["volume", "create", "a/b", "--size", "1GiB"],
+      ["volume", "create", "", "--size", "1GiB"],
       ["volume", "create", "-a", "--size", "1GiB"], ["volume", "create", "a b", "--size", "1GiB"],
       ["volume", "create", String(repeating: "a", count: 64), "--size", "1GiB"], ["volume", "create", "a", "b", "--size", "1GiB"],
       ["volume", "create", "a", "--size", "1GiB", "--wait", "soon"], ["volume", "show"], ["volume", "list", "--no-such-option"],

@@ -15,6 +15,21 @@ public final class DiskFile: Sendable {
     case readWrite
   }
 
+  /// How long to wait for another holder of the lock. A killed process keeps it until its last request in flight has ended, and
+  /// one that is being started by the holder until it runs its own program.
+  static let lockPatienceMilliseconds = 2_000
+
+  /// Returns 0, or errno: EWOULDBLOCK when another holder does not let go.
+  private static func lock(_ descriptor: Int32, _ access: Access) -> Int32 {
+    let operation = (access == .readOnly ? LOCK_SH : LOCK_EX) | LOCK_NB
+    for attempt in 0... {
+      if flock(descriptor, operation) == 0 { return 0 }
+      guard errno == EWOULDBLOCK, attempt < lockPatienceMilliseconds / 20 else { return errno }
+      usleep(20_000)
+    }
+    return EWOULDBLOCK
+  }
+
   public let path: String
   public let access: Access
   public let isBlockDevice: Bool
@@ -52,9 +67,8 @@ public final class DiskFile: Sendable {
     if opened == -EBUSY { throw .inUse(path: path) }
     guard opened >= 0 else { throw .system(path: path, action: isPresent ? "open" : "create", code: -opened) }
     do throws(PoolError) {
-      guard flock(opened, (access == .readOnly ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0 else {
-        throw errno == EWOULDBLOCK ? .inUse(path: path) : .system(path: path, action: "lock", code: errno)
-      }
+      let failure = Self.lock(opened, access)
+      if failure != 0 { throw failure == EWOULDBLOCK ? .inUse(path: path) : .system(path: path, action: "lock", code: failure) }
       guard unsafe fstat(opened, &status) == 0 else { throw .system(path: path, action: "examine", code: errno) }
       if let kind = Self.unsuitableKind(status.st_mode) { throw .unsuitable(path: path, what: kind) }
       if let createFileBytes, keelson_is_regular(status.st_mode) != 0, status.st_size == 0 {
