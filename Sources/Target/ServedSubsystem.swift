@@ -164,5 +164,10 @@ private final class ShutdownFlush: BlockClient {
     super.init()
   }
 
-  override func blockRequestCompleted(token: UInt64, status: BlockStatus) { body(self) }
+  override func blockRequestCompleted(token: UInt64, status: BlockStatus) {
+    // Devices keep no reference to their clients, and `body` lets go of this one.
+    let kept = unsafe Unmanaged.passRetained(self)
+    body(self)
+    unsafe kept.release()
+  }
 }

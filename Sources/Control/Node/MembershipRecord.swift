@@ -18,24 +18,21 @@ final class MembershipRecord: Sendable {
     self.generation = generation
   }
 
-  /// Takes the volume over with the next generation and these members; nil when the record changed meanwhile.
-  static func claim(
-    node: NodeContext, volume: VolumeID, record: Stored<InSyncRecord>, members: [ReplicaID],
-    leaving: [InSyncRecord.Absent]
-  ) throws -> MembershipRecord? {
+  /// Takes the volume over with the next generation, its members unchanged; nil when the record changed meanwhile.
+  static func claim(node: NodeContext, volume: VolumeID, record: Stored<InSyncRecord>) throws -> MembershipRecord? {
     var next = record
     next.object.generation += 1
-    next.object.setVersion += members == record.object.members ? 0 : 1
     next.object.nexusNode = node.name
     next.object.nexusIncarnation = node.incarnation
-    next.object.members = members
-    next.object.out += leaving
-    // What differed between members before has been decided by choosing them.
-    next.object.clean = true
     let outcome = try node.store.transact(
       StoreTransaction(compares: [record.isUnchanged], operations: [next.replacement]))
     guard outcome.committedRevision != nil else { return nil }
     return MembershipRecord(node: node, volume: volume, generation: next.object.generation)
+  }
+
+  /// Whether the record is as this claim left it: the claim may be used again.
+  func holds(_ record: InSyncRecord) -> Bool {
+    !isAbandoned.load(ordering: .relaxed) && record.generation == generation && record.nexusIncarnation == node.incarnation
   }
 
   /// Commits a change and returns when its outcome is known. Waits while the store is away: until then nothing that depends on

@@ -15,6 +15,8 @@ final class NodeAgent: @unchecked Sendable {
   /// Owns everything below.
   private let queue = DispatchQueue(label: "keelson.agent")
   private var runners: [VolumeID: VolumeRunner] = [:]
+  /// Volumes whose nexus is on its way out: it may still use its replica here.
+  private var ending: [VolumeID: VolumeRunner] = [:]
   private var isStopping = false
   private var isFirst = true
   private var watch: (any StoreWatch)?
@@ -28,10 +30,33 @@ final class NodeAgent: @unchecked Sendable {
 
   /// Registers the node and follows its assignments. Throws if the store refuses at once; later troubles are logged and retried.
   func start() throws {
-    // Pools first: a volatile pool must not look as if it still held what it lost.
-    for pool in pools { node.publish(pool) }
+    try retractOldStatus()
     try register()
     PlainThread.start(name: "keelson-watch") { self.follow() }
+  }
+
+  /// Takes back what an earlier run said, before this one is announced: nobody shall come for a replica that is not open yet, and
+  /// a volatile pool must not look as if it still held what it lost.
+  private func retractOldStatus() throws {
+    var operations = pools.map { pool -> StoreOperation in
+      .put(key: Keys.poolStatus(node: node.name, pool.name), value: node.status(of: pool).encoded())
+    }
+    for entry in try node.store.listAll(prefix: Keys.statuses(node: node.name)).entries {
+      if var old = try? Stored<ReplicaStatus>(entry), old.object.state == .ready {
+        // Not ready, but known to have been made: what its pool no longer holds is a loss.
+        old.object.state = .faulted
+        old.object.message = "its node is starting"
+        operations.append(old.replacement)
+      } else if var old = try? Stored<NexusStatus>(entry) {
+        old.object.state = .starting
+        old.object.message = nil
+        operations.append(old.replacement)
+      }
+    }
+    while !operations.isEmpty {
+      _ = try node.store.transact(StoreTransaction(operations: Array(operations.prefix(StoreLimits.maximumOperations))))
+      operations.removeFirst(min(operations.count, StoreLimits.maximumOperations))
+    }
   }
 
   /// Takes the process's one lease and puts the node's status under it. A lease that is lost (the store was away, or this
@@ -41,8 +66,9 @@ final class NodeAgent: @unchecked Sendable {
       node.log.write("the node's lease ran out; registering again")
       registerAgain()
     }
+    let operation = StoreOperation.put(key: Keys.nodeStatus(node.name), value: status.encoded(), lease: keeper.lease.id)
+    _ = try node.store.transact(StoreTransaction(operations: [operation]))
     lease.withLock { $0 = keeper }
-    node.publish(status, at: Keys.nodeStatus(node.name), lease: keeper.lease.id)
   }
 
   private func registerAgain() {
@@ -67,7 +93,12 @@ final class NodeAgent: @unchecked Sendable {
         let prefix = Keys.assignments(node: node.name)
         let page = try node.store.listAll(prefix: prefix)
         let watch = try node.store.watch(prefix: prefix, fromRevision: page.revision + 1)
-        queue.sync { self.watch = watch }
+        defer { watch.cancel() }
+        let isStopping = queue.sync {
+          self.watch = watch
+          return self.isStopping
+        }
+        if isStopping { return }
         queue.async { self.reconcile() }
         delay = 50_000
         while try watch.next(timeoutNanoseconds: nil) != nil { queue.async { self.reconcile() } }
@@ -94,38 +125,41 @@ final class NodeAgent: @unchecked Sendable {
       }
     } catch {
       // Nothing is concluded from half a picture.
-      node.log.write("cannot read the assignments: \(error)")
+      node.log.write("cannot read the assignments: \(error); trying again")
+      queue.asyncAfter(deadline: .now() + 0.5) { self.reconcile() }
       return
     }
     if isFirst {
       isFirst = false
       keeper.reportUnknown(replicas)
     }
-    keeper.reconcile(replicas)
-    reconcile(nexuses)
-  }
-
-  private func reconcile(_ nexuses: [NexusAssignment]) {
-    for assignment in nexuses {
-      if assignment.deleting {
-        end(assignment.volumeID)
-      } else if runners[assignment.volumeID] == nil {
-        let runner = VolumeRunner(assignment: assignment, node: node, keeper: keeper)
-        runners[assignment.volumeID] = runner
-        runner.start()
-      }
-    }
     let assigned = Set(nexuses.map(\.volumeID))
+    for assignment in nexuses where assignment.deleting { end(assignment.volumeID) }
     for volume in runners.keys.filter({ !assigned.contains($0) }).sorted() { end(volume) }
+    // A replica outlives the nexus that uses it, whatever the store says.
+    keeper.reconcile(replicas) { [runners, ending] in runners[$0] == nil && ending[$0] == nil }
+    for assignment in nexuses where !assignment.deleting && runners[assignment.volumeID] == nil && ending[assignment.volumeID] == nil {
+      let runner = VolumeRunner(assignment: assignment, node: node, keeper: keeper)
+      runners[assignment.volumeID] = runner
+      runner.start()
+    }
   }
 
   /// Stops a volume's nexus, and only then says that it is gone: its replicas are deleted after that.
   private func end(_ volume: VolumeID) {
+    if ending[volume] != nil { return }
     guard let runner = runners.removeValue(forKey: volume) else {
       node.withdraw(Keys.nexusStatus(node: node.name, volume))
       return
     }
-    runner.stop { runner.withdrawStatus() }
+    ending[volume] = runner
+    runner.stop { [self] in
+      runner.withdrawStatus()
+      queue.async {
+        self.ending[volume] = nil
+        self.reconcile()
+      }
+    }
   }
 
   // MARK: Stop
@@ -134,7 +168,7 @@ final class NodeAgent: @unchecked Sendable {
   func stop() {
     let (running, watch) = queue.sync {
       isStopping = true
-      return (runners.sorted { $0.key < $1.key }.map(\.value), self.watch)
+      return ((Array(runners.values) + ending.values), self.watch)
     }
     watch?.cancel()
     let group = DispatchGroup()
@@ -146,6 +180,7 @@ final class NodeAgent: @unchecked Sendable {
     // Other nodes may be stopping too: their nexuses end cleanly if their replicas here live a little longer.
     for _ in 0..<30 where node.target.connectionCount(usingReplicas: true) > 0 { usleep(100_000) }
     queue.sync { keeper.stop() }
+    node.drainStatus()
     lease.withLock { $0?.revoke() }
   }
 }

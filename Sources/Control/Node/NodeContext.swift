@@ -16,6 +16,7 @@ final class NodeContext: Sendable {
   /// For the host side, one per reactor.
   let transports: [ReactorBound<TransportContext>]
   let log: NodeLog
+  private let outbox: StatusOutbox
 
   init(
     name: String, incarnation: String, store: any StateStore, target: TargetServer, reactors: [ReactorReference], log: NodeLog
@@ -26,6 +27,7 @@ final class NodeContext: Sendable {
     self.target = target
     self.reactors = reactors
     self.log = log
+    outbox = StatusOutbox(store: store, log: log)
     transports = reactors.map { $0.call { ReactorBound(TransportContext(reactor: $0)) } }
   }
 
@@ -54,31 +56,22 @@ final class NodeContext: Sendable {
       allowedHosts: allowedHosts)
   }
 
-  /// Writes a status object; the next change writes it again if this fails.
-  func publish(_ object: some StoredObject, at key: String, lease: StoreLeaseID = 0) {
-    do {
-      _ = try store.transact(StoreTransaction(operations: [.put(key: key, value: object.encoded(), lease: lease)]))
-    } catch {
-      log.write("cannot write \(key) to the state store: \(error)")
-    }
-  }
+  /// Writes a status object, soon, in order with all others.
+  func publish(_ object: some StoredObject, at key: String) { outbox.add(.put(key: key, value: object.encoded())) }
 
   /// Writes what a pool has and has left.
-  func publish(_ pool: Pool) {
-    let location = pool.location
-    publish(
-      PoolStatus(
-        name: pool.name, uuid: pool.id.description,
-        kind: pool.isVolatile ? .memory : location.hasPrefix("/dev/") ? .block : .file, path: location,
-        sizeBytes: pool.totalBytes, freeBytes: pool.freeBytes, clusterBytes: pool.clusterBytes, state: .ready),
-      at: Keys.poolStatus(node: name, pool.name))
-  }
+  func publish(_ pool: Pool) { publish(status(of: pool), at: Keys.poolStatus(node: name, pool.name)) }
 
-  func withdraw(_ key: String) {
-    do {
-      _ = try store.transact(StoreTransaction(operations: [.delete(key: key)]))
-    } catch {
-      log.write("cannot delete \(key) from the state store: \(error)")
-    }
+  /// Deletes a status object, soon, in order with all others.
+  func withdraw(_ key: String) { outbox.add(.delete(key: key)) }
+
+  /// Waits until all that was published is in the store, but not for long.
+  func drainStatus() { outbox.drain() }
+
+  func status(of pool: Pool) -> PoolStatus {
+    let location = pool.location
+    return PoolStatus(
+      name: pool.name, uuid: pool.id.description, kind: pool.isVolatile ? .memory : location.hasPrefix("/dev/") ? .block : .file,
+      path: location, sizeBytes: pool.totalBytes, freeBytes: pool.freeBytes, clusterBytes: pool.clusterBytes, state: .ready)
   }
 }

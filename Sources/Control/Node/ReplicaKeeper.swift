@@ -27,10 +27,15 @@ final class ReplicaKeeper: Sendable {
   /// The replica, if it is open on this node.
   func replica(_ id: ReplicaID) -> Open? { open.withLock { $0[id] } }
 
-  /// Makes what is assigned true. A replica that is not assigned is kept and served to nobody (R18).
-  func reconcile(_ assignments: [ReplicaAssignment]) {
+  /// Makes what is assigned true. A replica that is not assigned is kept and served to nobody (R18). One whose volume has a nexus
+  /// here is deleted once `isUnused` says so of the volume.
+  func reconcile(_ assignments: [ReplicaAssignment], isUnused: (VolumeID) -> Bool) {
     for assignment in assignments {
-      if assignment.deleting { delete(assignment) } else { serve(assignment) }
+      if !assignment.deleting {
+        serve(assignment)
+      } else if isUnused(assignment.volumeID) {
+        delete(assignment)
+      }
     }
     let assigned = Set(assignments.map(\.id))
     let stale = reported.withLock { $0.keys.filter { !assigned.contains($0) } }.sorted()

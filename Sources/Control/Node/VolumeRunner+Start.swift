@@ -8,40 +8,74 @@ import Target
 /// The start of a nexus: which replicas, claim, connect, serve.
 extension VolumeRunner {
   /// One try. False when something is not there yet; errors are reasons to try again too.
+  ///
+  /// The members stay what they are until it is known which of them can be reached: what leaves, leaves by a commit under the new
+  /// generation, before anything is served (R2, R3).
   func startNexus(waitedNanoseconds: UInt64) throws -> Bool {
     guard let record = try node.store.object(InSyncRecord.self, at: Keys.inSync(assignment.volumeID)) else { return false }
+    let isNew = record.object.generation == 0
     let places = try record.object.members.map { try place(of: $0) }
     let ready = places.filter { $0.isReady }
-    guard !ready.isEmpty else {
+    if ready.isEmpty {
       let missing = places.map { "replica \($0.id) on \($0.node): \($0.why)" }.joined(separator: "; ")
       // A volume that never served is being created; any other is blocked.
-      publish(record.object.generation == 0 ? .starting : .blocked, "no in-sync replica can be reached (\(missing))")
+      publish(isNew ? .starting : .blocked, "no in-sync replica can be reached (\(missing))")
       return false
     }
-    let isNew = record.object.generation == 0
-    let chosen: [Place]
-    var leaving: [InSyncRecord.Absent] = []
+    let mayDrop = !isNew && waitedNanoseconds >= Self.graceNanoseconds
+    if record.object.clean, ready.count < places.count, !mayDrop {
+      publish(.starting, "waiting for " + places.filter { !$0.isReady }.map { "\($0.node) (\($0.why))" }.joined(separator: ", "))
+      return false
+    }
+    guard let claim = try claim(record) else { return false }
+    var links: [Link] = []
+    var leaving: [(replica: String, reason: String)] = []
     if record.object.clean {
-      if ready.count < places.count, isNew || waitedNanoseconds < Self.graceNanoseconds { return false }
-      chosen = ready
-      for place in places where !place.isReady {
-        leaving.append(.init(id: place.id, reason: place.why, atGeneration: record.object.generation + 1))
+      for place in places {
+        switch place.isReady ? link(place) : .failure(Unreachable(reason: place.why)) {
+        case .success(let link): links.append(link)
+        case .failure(let error): leaving.append((place.id.description, error.reason))
+        }
+      }
+      if !leaving.isEmpty, !mayDrop {
+        publish(.starting, "waiting for its replicas: " + leaving.map(\.reason).joined(separator: ", "))
+        links.forEach(close)
+        return false
       }
     } else {
       // After an unclean stop the members may differ in writes that were never acknowledged: one of them is the truth from
       // now on. Every member holds all that was acknowledged, so any will do; the nearest serves best.
-      chosen = [ready.first { $0.node == node.name } ?? ready[0]]
-      for place in places where place.id != chosen[0].id {
-        leaving.append(
-          .init(id: place.id, reason: "the nexus stopped uncleanly", atGeneration: record.object.generation + 1))
+      for place in ready.filter({ $0.node == node.name }) + ready.filter({ $0.node != node.name }) {
+        if case .success(let link) = link(place) {
+          links = [link]
+          break
+        }
+      }
+      for place in places where place.id != links.first?.id {
+        leaving.append((place.id.description, "the nexus stopped uncleanly"))
       }
     }
-    guard
-      let claim = try MembershipRecord.claim(
-        node: node, volume: assignment.volumeID, record: record, members: chosen.map(\.id), leaving: leaving)
-    else { return false }
-    // A node that has just come back may be announced before its replicas are open.
-    return try connect(chosen, claim, mayDrop: waitedNanoseconds >= Self.graceNanoseconds)
+    if links.isEmpty {
+      publish(.blocked, "no in-sync replica can be reached (" + leaving.map(\.reason).joined(separator: ", ") + ")")
+      return false
+    }
+    if !leaving.isEmpty || !record.object.clean {
+      let change = MembershipChange(members: links.map(\.id.description), leaving: leaving, isClean: true)
+      if claim.commit(change) != .committed {
+        links.forEach(close)
+        return false
+      }
+    }
+    serve(links, claim)
+    return true
+  }
+
+  /// The claim of this runner: the one of an earlier try while the record is as it left it, else a new one.
+  private func claim(_ record: Stored<InSyncRecord>) throws -> MembershipRecord? {
+    if let held = held.withLock({ $0 }), held.holds(record.object) { return held }
+    let made = try MembershipRecord.claim(node: node, volume: assignment.volumeID, record: record)
+    held.withLock { $0 = made }
+    return made
   }
 
   /// Where a replica is and whether it can be used now.
@@ -58,6 +92,12 @@ extension VolumeRunner {
       return Place(id: id, node: "?", why: "it is not assigned to any node")
     }
     var place = Place(id: id, node: replica.node)
+    if replica.node == node.name {
+      // What is open here is known better than the store knows it.
+      place.isReady = keeper.replica(id) != nil
+      place.why = "it is not open"
+      return place
+    }
     guard let status = try node.store.object(NodeStatus.self, at: Keys.nodeStatus(replica.node)) else {
       place.why = "the node is down"
       return place
@@ -70,10 +110,7 @@ extension VolumeRunner {
       place.why = state.object.message ?? "it is \(state.object.state.rawValue)"
       return place
     }
-    if replica.node == node.name {
-      place.isReady = keeper.replica(id) != nil
-      place.why = "it is being opened"
-    } else if let address = status.object.addresses.last, let port = UInt16(address.trsvcid) {
+    if let address = status.object.addresses.last, let port = UInt16(address.trsvcid) {
       place.address = SocketAddress(host: address.traddr, port: port)
       place.isReady = place.address != nil
       place.why = "the node tells no usable address"
@@ -81,47 +118,37 @@ extension VolumeRunner {
     return place
   }
 
-  /// Connects to the chosen replicas and serves. A replica that cannot be connected to is dropped only with `mayDrop`; without,
-  /// the start is tried again, under the next generation.
-  private func connect(_ places: [Place], _ claim: MembershipRecord, mayDrop: Bool) throws -> Bool {
+  /// A replica that this nexus can do I/O on.
+  struct Link {
+    let id: ReplicaID
+    let node: String
+    let device: ReactorBound<BlockDevice>
+    /// Nil for the replica on this node.
+    let remote: ReactorBound<RemoteController>?
+  }
+
+  struct Unreachable: Error {
+    let reason: String
+  }
+
+  private func link(_ place: Place) -> Result<Link, Unreachable> {
+    if place.node == node.name {
+      guard let local = keeper.replica(place.id) else { return .failure(Unreachable(reason: "it is not open")) }
+      return .success(Link(id: place.id, node: place.node, device: ReactorBound(local.device.value), remote: nil))
+    }
+    guard let address = place.address else { return .failure(Unreachable(reason: place.why)) }
     let position = node.reactorPosition(of: assignment.volumeID)
-    let reactor = node.reactors[position]
-    var devices: [ReactorBound<BlockDevice>] = []
-    var remotes: [(id: ReplicaID, controller: ReactorBound<RemoteController>)] = []
-    var members: [NexusMember] = []
-    var lost: [(replica: String, reason: String)] = []
-    for place in places {
-      if let local = keeper.replica(place.id), place.node == node.name {
-        devices.append(ReactorBound(local.device.value))
-        members.append(NexusMember(replica: place.id.description, state: .inSync))
-        continue
-      }
-      guard let address = place.address else { continue }
-      let remote = makeRemote(place.id, address, position)
-      let outcome = reactor.callAsynchronously { (_, done: @escaping @Sendable (Result<ReactorBound<BlockDevice>, HostError>) -> Void) in
-        remote.value.connect { result in done(result.map { ReactorBound($0) }) }
-      }
-      switch outcome {
-      case .success(let device):
-        devices.append(device)
-        remotes.append((place.id, remote))
-        members.append(NexusMember(replica: place.id.description, state: .inSync))
-      case .failure(let error):
-        if mayDrop { node.log.write("volume \(assignment.volumeName): replica \(place.id) on \(place.node): \(error)") }
-        close(remote, reactor)
-        lost.append((place.id.description, "could not connect: \(error)"))
-      }
+    let remote = makeRemote(place.id, address, position)
+    let outcome = node.reactors[position].callAsynchronously {
+      (_, done: @escaping @Sendable (Result<ReactorBound<BlockDevice>, HostError>) -> Void) in
+      remote.value.connect { result in done(result.map { ReactorBound($0) }) }
     }
-    if !lost.isEmpty {
-      // The volume goes on without them, if any is left; that must be known before anything is served.
-      let change = MembershipChange(members: members.map(\.replica), leaving: lost, isClean: true)
-      if members.isEmpty || !mayDrop || claim.commit(change) != .committed {
-        for (_, remote) in remotes { close(remote, reactor) }
-        return false
-      }
+    switch outcome {
+    case .success(let device): return .success(Link(id: place.id, node: place.node, device: device, remote: remote))
+    case .failure(let error):
+      close(remote)
+      return .failure(Unreachable(reason: "could not connect: \(error)"))
     }
-    serve(members, devices, remotes, claim, reactor, nearest: places.firstIndex { $0.node == node.name })
-    return true
   }
 
   private func makeRemote(_ id: ReplicaID, _ address: SocketAddress, _ position: Int) -> ReactorBound<RemoteController> {
@@ -140,34 +167,44 @@ extension VolumeRunner {
     }
   }
 
-  private func close(_ remote: ReactorBound<RemoteController>, _ reactor: ReactorReference) {
-    _ = reactor.callAsynchronously { (_, done: @escaping @Sendable (Bool) -> Void) in remote.value.close { done(true) } }
+  private func close(_ link: Link) { if let remote = link.remote { close(remote) } }
+
+  func close(_ remote: ReactorBound<RemoteController>) {
+    let reactor = node.reactors[node.reactorPosition(of: assignment.volumeID)]
+    _ = reactor.callAsynchronously { (_, done: @escaping @Sendable (Bool) -> Void) in
+      remote.value.stateChanged = nil
+      remote.value.close { done(true) }
+    }
   }
 
-  private func serve(
-    _ members: [NexusMember], _ devices: [ReactorBound<BlockDevice>],
-    _ remotes: [(id: ReplicaID, controller: ReactorBound<RemoteController>)], _ claim: MembershipRecord,
-    _ reactor: ReactorReference, nearest: Int?
-  ) {
+  private func serve(_ links: [Link], _ claim: MembershipRecord) {
+    let reactor = node.reactors[node.reactorPosition(of: assignment.volumeID)]
     let (size, blockSize) = (assignment.sizeBytes, assignment.blockSizeBytes)
+    let members = links.map { NexusMember(replica: $0.id.description, state: .inSync) }
+    let bound = ReactorBound(links)
+    let nearest = links.firstIndex { $0.node == node.name }
     let (nexus, surroundings) = reactor.call { [self] inside in
+      let links = bound.value
       let surroundings = VolumeSurroundings(runner: self, record: claim, reactor: reactor)
       let nexus = Nexus(
-        reactor: inside, sizeBytes: size, blockSizeBytes: blockSize, members: members, devices: devices.map(\.value),
+        reactor: inside, sizeBytes: size, blockSizeBytes: blockSize, members: members, devices: links.map(\.device.value),
         nearest: nearest, isDirty: false, surroundings: surroundings)
       surroundings.nexus = nexus
-      for (id, remote) in remotes {
-        let name = id.description
+      for link in links {
+        guard let remote = link.remote?.value else { continue }
+        let name = link.id.description
         // Until `tearDown` takes it back.
-        remote.value.stateChanged = { [nexus] state in
+        remote.stateChanged = { [nexus] state in
           // A lost connection is news even when nothing is being written.
           if state != .connected { nexus.memberLost(name) }
         }
+        // It may have been lost while the others were being connected to.
+        if remote.state != .connected { nexus.memberLost(name) }
       }
       return (ReactorBound(nexus), ReactorBound(surroundings))
     }
     serving = Serving(
-      record: claim, reactor: reactor, nexus: nexus, surroundings: surroundings, remotes: remotes.map(\.controller))
+      record: claim, reactor: reactor, nexus: nexus, surroundings: surroundings, remotes: links.compactMap(\.remote))
     let description = node.description(
       name: NQN.volume(assignment.volumeID), identifier: Identifier128(assignment.volumeID.description)!, sizeBytes: size,
       blockSizeBytes: blockSize, allowedHosts: .any)

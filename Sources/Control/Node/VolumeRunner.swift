@@ -3,6 +3,7 @@ import Host
 import NVMe
 import Nexus
 import Reactor
+import Synchronization
 import Target
 
 /// Runs one volume's nexus on this node: claims, connects, serves, stops, and starts over when it had to stop.
@@ -12,6 +13,8 @@ final class VolumeRunner: @unchecked Sendable {
   /// How long a start waits for replicas that were in sync before it goes on without them.
   static let graceNanoseconds: UInt64 = 20_000_000_000
   static let retryMilliseconds = 500
+  /// How long a stop waits for the store to commit what commands depend on.
+  static let stopPatienceNanoseconds = 6_000_000_000
 
   let node: NodeContext
   let keeper: ReplicaKeeper
@@ -20,6 +23,8 @@ final class VolumeRunner: @unchecked Sendable {
   let commits: DispatchQueue
   var assignment: NexusAssignment
   var serving: Serving?
+  /// The last claim made, for a start that has to be tried again, and for a stop that cannot wait for the store.
+  let held = Mutex<MembershipRecord?>(nil)
   private var isStopping = false
   private var firstAttempt: UInt64?
   private var lastStatus: NexusStatus?
@@ -44,7 +49,12 @@ final class VolumeRunner: @unchecked Sendable {
   var name: QualifiedName { QualifiedName(NQN.volume(assignment.volumeID))! }
 
   /// Begins, and goes on trying until `stop`.
-  func start() { queue.async { self.attempt() } }
+  func start() {
+    queue.async {
+      self.publish(.starting)
+      self.attempt()
+    }
+  }
 
   func attempt() {
     guard serving == nil, !isStopping else { return }
@@ -63,9 +73,9 @@ final class VolumeRunner: @unchecked Sendable {
     queue.asyncAfter(deadline: .now() + .milliseconds(isYoung ? 20 : Self.retryMilliseconds)) { self.attempt() }
   }
 
-  /// What the nexus told of itself, on `queue`.
-  func nexusChanged(_ state: Nexus.State, _ members: [NexusMember]) {
-    guard let serving else { return }
+  /// What the nexus of a generation told of itself, on `queue`.
+  func nexusChanged(_ state: Nexus.State, _ members: [NexusMember], generation: UInt64) {
+    guard let serving, serving.record.generation == generation else { return }
     switch state {
     case .serving: publishMembers(members, generation: serving.record.generation)
     case .blocked(let reason):
@@ -91,6 +101,10 @@ final class VolumeRunner: @unchecked Sendable {
       self.tearDown(isClean: true)
       body()
     }
+    // A store that stays away must not keep the node from ending: what waits for a commit is then never acknowledged.
+    DispatchQueue.global().asyncAfter(deadline: .now() + .nanoseconds(Self.stopPatienceNanoseconds)) {
+      self.held.withLock { $0 }?.abandon()
+    }
   }
 
   /// Forgets the status, after `stop`.
@@ -101,24 +115,36 @@ final class VolumeRunner: @unchecked Sendable {
   private func tearDown(isClean: Bool) {
     guard let serving else { return }
     self.serving = nil
-    node.target.remove(name)
-    let end = serving.reactor.call { _ in (serving.nexus.value.state, serving.nexus.value.members) }
-    if isClean, end.0 == .serving {
-      let members = end.1.filter { $0.state == .inSync }.map(\.replica)
-      let isWhole = end.1.allSatisfy { if case .leaving = $0.state { false } else { true } }
-      if isWhole {
-        _ = serving.record.commit(MembershipChange(members: members, leaving: [], isClean: true))
+    // The nexus does not own its surroundings, and has events until it is retired.
+    withExtendedLifetime(serving) {
+      node.target.remove(name)
+      if isClean { commitCleanStop(serving) }
+      serving.record.abandon()
+      commits.sync {}
+      for remote in serving.remotes { close(remote) }
+      serving.reactor.call { _ in serving.nexus.value.retire() }
+    }
+  }
+
+  /// Says that the members are equal, if they are: all hosts are gone and their commands settled; what the members hold is
+  /// flushed, so that they are still equal after a loss of power.
+  private func commitCleanStop(_ serving: Serving) {
+    let flush = FinalFlush()
+    // Devices keep no reference to their clients.
+    let status = withExtendedLifetime(flush) {
+      serving.reactor.callAsynchronously { (_, done: @escaping @Sendable (BlockStatus) -> Void) in
+        flush.submit(to: serving.nexus.value, done)
       }
     }
-    serving.record.abandon()
-    commits.sync {}
-    for remote in serving.remotes {
-      _ = serving.reactor.callAsynchronously { (_, done: @escaping @Sendable (Bool) -> Void) in
-        remote.value.stateChanged = nil
-        remote.value.close { done(true) }
-      }
+    guard status == .success else {
+      node.log.write("volume \(assignment.volumeName): could not be flushed at its stop (\(status)); the stop counts as unclean")
+      return
     }
-    serving.reactor.call { _ in serving.nexus.value.retire() }
+    let (state, members) = serving.reactor.call { _ in (serving.nexus.value.state, serving.nexus.value.members) }
+    let isWhole = members.allSatisfy { if case .leaving = $0.state { false } else { true } }
+    guard state == .serving, isWhole else { return }
+    let equal = members.filter { $0.state == .inSync }.map(\.replica)
+    _ = serving.record.commit(MembershipChange(members: equal, leaving: [], isClean: true))
   }
 
   // MARK: Status
@@ -187,8 +213,20 @@ final class VolumeSurroundings: NexusSurroundings {
 
   func nexusChanged() {
     guard let nexus else { return }
-    let (state, members) = (nexus.state, nexus.members)
+    let (state, members, generation) = (nexus.state, nexus.members, record.generation)
     let runner = runner
-    runner.queue.async { runner.nexusChanged(state, members) }
+    runner.queue.async { runner.nexusChanged(state, members, generation: generation) }
   }
+}
+
+/// One flush of a device, on its reactor.
+private final class FinalFlush: BlockClient, @unchecked Sendable {
+  private var completion: ((BlockStatus) -> Void)?
+
+  func submit(to device: BlockDevice, _ completion: @escaping (BlockStatus) -> Void) {
+    self.completion = completion
+    unsafe device.submit(BlockRequest(.flush, token: 0), for: self)
+  }
+
+  override func blockRequestCompleted(token: UInt64, status: BlockStatus) { completion?(status) }
 }

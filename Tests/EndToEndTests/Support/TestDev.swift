@@ -26,7 +26,7 @@ final class TestDev: @unchecked Sendable {
       try await dev.start()
       try await body(dev)
     } catch {
-      let logs = dev.logs(maximumLines: 60)
+      let logs = dev.logs(maximumLines: 400)
       await dev.destroy()
       Issue.record("\(error)\n\(logs)")
       return
