@@ -53,6 +53,9 @@ public final class Reactor {
   private var spinCredit = 4
   private let thread: pthread_t
 
+  /// How often a pass goes on to flushes that were asked for by flushes.
+  private static let flushRounds = 4
+
   /// At most this many handlers are polled in the spin; beyond it, each arms its wake-up at once.
   public static let maximumHotHandlers = 4
 
@@ -276,8 +279,19 @@ public final class Reactor {
       index += 1
     }
     work += drainDeferred()
-    index = 0
-    while index < flushRequests.count {
+    runFlushes()
+    engine.flush()
+    while let dead = unsafe handlers.popRemoved() { unsafe dead.release() }
+    return work > 0 || !deferred.isEmpty || !flushRequests.isEmpty
+  }
+
+  /// Flushes who asked for it. Flushes that beget flushes come in the same pass, up to a bound: one that asks for itself again and
+  /// again must leave room for what it waits for.
+  private func runFlushes() {
+    var index = 0
+    var round = 0
+    var end = flushRequests.count
+    while index < end {
       if let handler = unsafe handlers.find(flushRequests[index].rawValue) {
         unsafe handler._withUnsafeGuaranteedRef { handler in
           handler.isFlushRequested = false
@@ -285,11 +299,12 @@ public final class Reactor {
         }
       }
       index += 1
+      if index == end, round < Self.flushRounds {
+        round += 1
+        end = flushRequests.count
+      }
     }
-    flushRequests.removeAll(keepingCapacity: true)
-    engine.flush()
-    while let dead = unsafe handlers.popRemoved() { unsafe dead.release() }
-    return work > 0 || !deferred.isEmpty
+    flushRequests.removeFirst(index)
   }
 
   private func drainDeferred() -> Int {
