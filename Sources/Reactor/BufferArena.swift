@@ -70,6 +70,12 @@ import Glibc
     unsafe heads.deallocate()
   }
 
+  /// What a buffer of at least `byteCount` bytes (1 … `maximumBufferBytes`) takes of an arena: a power of two.
+  public static func bufferBytes(for byteCount: Int) -> Int {
+    precondition(byteCount > 0 && byteCount <= maximumBufferBytes)
+    return byteCount <= unitBytes ? unitBytes : 1 << (Int.bitWidth - (byteCount - 1).leadingZeroBitCount)
+  }
+
   /// A buffer of at least `byteCount` bytes (1 … `maximumBufferBytes`), or nil when none is free.
   public mutating func allocate(byteCount: Int) -> UnsafeMutableRawPointer? {
     precondition(byteCount > 0 && byteCount <= Self.maximumBufferBytes)

@@ -45,8 +45,10 @@ final class PayloadMemory: EventHandler {
   /// Memory for data of a command that travel on their own. Nil puts the command in line; `Connection.startWithBuffer` follows.
   func takeForTransfer(_ byteCount: Int, _ connection: Connection, slot: Int) -> UnsafeMutableRawPointer? {
     let share = connection.share
-    let isOverShare = share.transferBytes > 0 && share.transferBytes + byteCount > shareLimit
-    if transfers.isOpen, !isOverShare, usedBytes + byteCount <= transferLimit, let buffer = unsafe allocate(byteCount, &share.transferBytes)
+    let bufferBytes = BufferArena.bufferBytes(for: byteCount)
+    let isOverShare = share.transferBytes > 0 && share.transferBytes + bufferBytes > shareLimit
+    if transfers.isOpen, !isOverShare, usedBytes + bufferBytes <= transferLimit,
+      let buffer = unsafe allocate(byteCount, &share.transferBytes)
     {
       transfers.taken()
       return unsafe buffer
@@ -59,8 +61,9 @@ final class PayloadMemory: EventHandler {
   /// Memory for data of a capsule. Nil puts the connection in line: it stops parsing, and `resumeReceiving` follows.
   func takeForCapsule(_ byteCount: Int, _ connection: Connection) -> UnsafeMutableRawPointer? {
     let share = connection.share
-    let limit = usedBytes + byteCount <= transferLimit ? shareLimit : reserveBytes / 2
-    let isOverShare = share.capsuleBytes > 0 && share.capsuleBytes + byteCount > limit
+    let bufferBytes = BufferArena.bufferBytes(for: byteCount)
+    let limit = usedBytes + bufferBytes <= transferLimit ? shareLimit : reserveBytes / 2
+    let isOverShare = share.capsuleBytes > 0 && share.capsuleBytes + bufferBytes > limit
     if capsules.isOpen, !isOverShare, let buffer = unsafe allocate(byteCount, &share.capsuleBytes) {
       capsules.taken()
       return unsafe buffer
