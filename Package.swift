@@ -42,6 +42,7 @@ let package = Package(
     .testTarget(name: "MetricsTests", dependencies: ["Metrics"], swiftSettings: settings),
     .testTarget(name: "ConsoleTests", dependencies: ["Console"], swiftSettings: settings),
     .testTarget(name: "ReactorTests", dependencies: ["Reactor", "CLinux"], swiftSettings: settings),
+    .testTarget(name: "TransportTests", dependencies: ["Transport", "NVMe", "Reactor", "CLinux"], swiftSettings: settings),
     .testTarget(name: "PoolTests", dependencies: ["Pool", "Reactor", "CLinux"], swiftSettings: settings),
     .testTarget(
       name: "HostTests", dependencies: ["Host", "Transport", "NVMe", "Reactor", "CLinux"], swiftSettings: settings),

@@ -55,6 +55,7 @@ import Transport
     wantsDataDigest = association.options.dataDigest
     slots = CommandSlots(capacity: depth)
     super.init(context: association.context, descriptor: descriptor)
+    boundsWhatIsSent = true
     openWhenConnected()
   }
 

@@ -44,6 +44,10 @@ import Reactor
   /// Set while data PDUs of more than a few KiB are expected, see `TransportContext.bulkScratchBytes`.
   public final var expectsBulkData = false
 
+  /// Whether our own commands bound what can be queued here, as on a host. A controller stops receiving while a peer does not take
+  /// its answers; if a host did so too, each could wait for the other to read (R14).
+  public final var boundsWhatIsSent = false
+
   private final var phase = Phase.header
   private final var header: InlineArray<136, UInt8> = .init(repeating: 0)
   private final var headerFill = 0
@@ -157,7 +161,13 @@ import Reactor
   /// takes too long.
   public final func drain() {
     if case .closed = phase { return }
+    let wasWaiting = isWaiting
+    if wasWaiting {
+      context.waitingCount -= 1
+      stash = []
+    }
     phase = .draining
+    if wasWaiting { awaitReadable() }
     reactor.requestFlush(self)
   }
 
@@ -224,7 +234,7 @@ import Reactor
     if wasChoked { awaitReadable() }
   }
 
-  private var isChoked: Bool { queue.headerBytes > Self.unsentHeaderLimit }
+  private var isChoked: Bool { queue.headerBytes > Self.unsentHeaderLimit && !boundsWhatIsSent }
 
   /// Tells the subclass of payloads that are with the kernel. It may queue more at once, so the queue is not being used now.
   private func tellSent() {
@@ -391,7 +401,6 @@ import Reactor
     while cursor < end {
       var needed = PDUCommonHeader.byteCount
       if headerFill >= needed {
-        needed = unsafe header.span.bytes.byteCount
         needed = unsafe headerByteCount(header.span.bytes)
         if needed < 0 { return end }
       }
