@@ -198,10 +198,14 @@ public enum Socket {
     return status == 0 ? SocketAddress(system: storage) : nil
   }
 
-  /// Small replies leave at once; unacknowledged data ends the connection after 20 s (R12).
+  /// Small replies leave at once; unacknowledged data ends the connection after 20 s (R12), and so does the silence of a peer's
+  /// machine when there is nothing to send: a host without a keep-alive time would otherwise hold its connections for ever.
   private static func tune(_ descriptor: Int32) {
     set(descriptor, level: Int32(IPPROTO_TCP), option: TCP_NODELAY, value: 1)
     set(descriptor, level: Int32(IPPROTO_TCP), option: Int32(KEELSON_TCP_USER_TIMEOUT), value: 20_000)
+    set(descriptor, level: SOL_SOCKET, option: SO_KEEPALIVE, value: 1)
+    set(descriptor, level: Int32(IPPROTO_TCP), option: TCP_KEEPIDLE, value: 20)
+    set(descriptor, level: Int32(IPPROTO_TCP), option: TCP_KEEPINTVL, value: 5)
   }
 
   private static func set(_ descriptor: Int32, level: Int32, option: Int32, value: Int32) {
