@@ -1,7 +1,7 @@
 #!/bin/bash
 # Prints Keelson's figures as ratios, both sides measured alternately in one run; each figure is the median of its runs.
 #
-#   run.sh [file|volume1|volume2|network|idle]...     without a name: all of them
+#   run.sh [file|volume1|volume2|network|idle|allocations]...     without a name: all of them
 #
 # Environment: KEELSON_BINARY (default: a release build made now), RUNS (3), SECONDS_PER_RUN (5), SCRATCH (a folder on the
 # disk to measure, default: the temporary folder; it takes about 10 GiB).
@@ -9,7 +9,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/deploy/library.sh"
 
-all=(file volume1 volume2 network idle)
+all=(file volume1 volume2 network idle allocations)
 for name; do
   [[ " ${all[*]} " == *" $name "* ]] || { sed -n 's/^#   //p' "${BASH_SOURCE[0]}" >&2 && exit 2; }
 done
@@ -207,6 +207,60 @@ measure_idle() {
   printf '  CPU, all three nodes together: %.2f %% of one core\n' "$(compute '(v[1] - v[0]) * 10' "$before" "$after")"
   for process in $(node_processes); do
     printf '  resident memory of process %d: %d MiB\n' "$process" "$(($(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$process/status") >> 10))"
+  done
+  stop_dev
+}
+
+# allocation_counts PROCESS... : of the threads that do I/O, and of all, summed over the processes.
+allocation_counts() {
+  python3 -c '
+import struct, sys
+pairs = [struct.unpack("QQ", open(f"{sys.argv[1]}/{process}", "rb").read()) for process in sys.argv[2:]]
+print(*map(sum, zip(*pairs)))' "$work/counts" "$@"
+}
+
+# allocations_line TITLE VOLUME ARGUMENT... : allocations in the middle of a run, per million I/Os.
+allocations_line() {
+  local title=$1 target=$2 load daemons before after load_before load_after
+  shift 2
+  read -ra daemons <<<"$(node_processes)"
+  LD_PRELOAD=$work/allocations.so ALLOCATION_COUNTS=$work/counts "$KEELSON_BINARY" bench "$target" --runtime $((seconds + 4)) \
+    --output json "$@" >"$work/bench.json" &
+  load=$!
+  sleep 2
+  before=$(allocation_counts "${daemons[@]}") load_before=$(allocation_counts "$load")
+  sleep "$seconds"
+  after=$(allocation_counts "${daemons[@]}") load_after=$(allocation_counts "$load")
+  wait "$load" || fail "keelson bench $target $* failed: $(tail -c 1000 "$work/bench.json")"
+  python3 -c '
+import sys
+title, iops, seconds = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
+numbers = [[int(word) for word in argument.split()] for argument in sys.argv[4:]]
+before, after, load_before, load_after = numbers
+ios = iops * seconds
+parts = [after[0] - before[0], after[1] - before[1], load_after[0] - load_before[0], load_after[1] - load_before[1]]
+print("  %-34s %9.0f   I/O threads: daemons %d, bench %d   all threads: daemons %d, bench %d   per I/O %.6f" % (
+    title, ios, parts[0], parts[2], parts[1], parts[3], (parts[0] + parts[2]) / ios))' \
+    "$title" "$(iops_in "$work/bench.json")" "$seconds" "$before" "$after" "$load_before" "$load_after"
+}
+
+measure_allocations() {
+  local pattern
+  echo "allocations: heap allocations in ${seconds} s of a steady state, of threads that do I/O and of all; the column before is I/Os"
+  install_missing gcc
+  gcc -O2 -shared -fPIC -o "$work/allocations.so" "$root/Benchmarks/allocations.c"
+  mkdir -p "$work/counts"
+  LD_PRELOAD=$work/allocations.so ALLOCATION_COUNTS=$work/counts start --nodes 1 --pool mem:512MiB
+  volume memory 1 256MiB
+  for pattern in randread randwrite; do
+    allocations_line "memory, $pattern 4 KiB QD32" memory --rw "$pattern" --bs 4k --iodepth 32
+    allocations_line "memory, $pattern 128 KiB QD32" memory --rw "$pattern" --bs 128k --iodepth 32
+  done
+  LD_PRELOAD=$work/allocations.so ALLOCATION_COUNTS=$work/counts start --nodes 2 --pool-size 4GiB
+  volume double 2
+  for pattern in randread randwrite; do
+    allocations_line "two replicas, $pattern 4 KiB QD32" double --rw "$pattern" --bs 4k --iodepth 32
+    allocations_line "two replicas, $pattern 128 KiB QD32" double --rw "$pattern" --bs 128k --iodepth 32
   done
   stop_dev
 }
