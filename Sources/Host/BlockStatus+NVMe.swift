@@ -28,7 +28,8 @@ extension BlockStatus {
     case Status.invalidNamespaceOrFormat.code, Status.namespaceNotReady.code: .inaccessible
     case Status.operationDenied.code, Status.namespaceIsWriteProtected.code, Status.reservationConflict.code: .refused
     case Status.prohibitedByLockdown.code: .refused
-    case Status.commandInterrupted.code: .busy
+    // A data digest error is one too: the command was not executed, and the same bytes may arrive whole next time.
+    case Status.commandInterrupted.code, Status.transientTransportError.code: .busy
     case Status.lbaOutOfRange.code: .outOfRange
     case Status.capacityExceeded.code: .capacityExceeded
     default: nil

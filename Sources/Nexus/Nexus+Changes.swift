@@ -33,7 +33,10 @@ extension Nexus {
   private func beginWithBuffer(_ slot: Int) -> Bool {
     let isLevelling = slots[slot].isLevelling
     let byteCount = isLevelling ? Self.levellingBytes(slots[slot]) : slots[slot].end - slots[slot].start
-    guard let bounce = unsafe reactor.arena.allocate(byteCount: Int(byteCount)) else { return false }
+    var bounce = unsafe reactor.arena.allocate(byteCount: Int(byteCount))
+    // The first in line always gets on: whoever holds the reserve waits for members only.
+    if unsafe bounce == nil { unsafe bounce = unsafe reactor.reserveArena.allocate(byteCount: Int(byteCount)) }
+    guard let bounce = unsafe bounce else { return false }
     unsafe slots[slot].bounce = unsafe bounce
     slots[slot].triedMask = 0
     if isLevelling { readLevel(slot) } else { readFromNext(slot) }
@@ -60,7 +63,11 @@ extension Nexus {
 
   func releaseBounce(_ slot: Int) {
     guard let bounce = unsafe slots[slot].bounce else { return }
-    unsafe reactor.arena.release(bounce)
+    if unsafe reactor.reserveArena.contains(bounce, byteCount: 1) {
+      unsafe reactor.reserveArena.release(bounce)
+    } else {
+      unsafe reactor.arena.release(bounce)
+    }
     unsafe slots[slot].bounce = nil
   }
 

@@ -38,6 +38,9 @@ public final class Reactor {
   public var arena: BufferArena
   /// Payload buffers for commands of nexuses to replicas: apart, so that neither side ever waits for the other (R14).
   public var replicaArena: BufferArena
+  /// One largest buffer for work on behalf of commands that already hold payload buffers (read-modify-write): were it to wait
+  /// for the arena, the commands that fill the arena could wait for it (R14).
+  public var reserveArena: BufferArena
   /// Time at the start of this pass, CLOCK_MONOTONIC.
   public private(set) var now: UInt64
 
@@ -64,12 +67,14 @@ public final class Reactor {
     self.index = index
     self.configuration = configuration
     guard let arena = BufferArena(byteCount: configuration.arenaBytes),
-      let replicaArena = BufferArena(byteCount: configuration.arenaBytes)
+      let replicaArena = BufferArena(byteCount: configuration.arenaBytes),
+      let reserveArena = BufferArena(byteCount: BufferArena.maximumBufferBytes)
     else {
       throw SystemError("map \(configuration.arenaBytes) bytes of payload memory", code: ENOMEM)
     }
     self.arena = arena
     self.replicaArena = replicaArena
+    self.reserveArena = reserveArena
     now = Clock.monotonicNanoseconds()
     handlers = HandlerTable()
     thread = pthread_self()

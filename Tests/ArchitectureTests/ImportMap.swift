@@ -15,7 +15,7 @@ enum ImportMap {
     "Host": threads.union(["Transport", "NVMe", "Reactor", "CLinux"]),
     "Nexus": threads.union(["Reactor", "CLinux"]),
     "Control": threads.union([
-      "Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite", "CLinux", "Foundation",
+      "Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite", "CLinux", "Foundation", "Dispatch",
     ]),
     "Bench": threads.union(["Console", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CLinux", "Foundation"]),
     "keelson": threads.union([
