@@ -100,6 +100,7 @@ struct NexusChangesTests {
     let stand = try NexusStand()
     var hoarded: [UnsafeMutableRawPointer] = unsafe []
     while let buffer = unsafe stand.reactor.arena.allocate(byteCount: 4096) { unsafe hoarded.append(buffer) }
+    let reserve = unsafe try #require(unsafe stand.reactor.reserveArena.allocate(byteCount: BufferArena.maximumBufferBytes))
     let first = stand.submit(.write, 1..<2)
     let second = stand.submit(.write, 9..<10)
     stand.pump()
@@ -109,6 +110,19 @@ struct NexusChangesTests {
     #expect(stand.members[0].submitted.map(\.offsetBytes) == [0])
     stand.finishAll()
     #expect(stand.client.order == [first, second])
+    while let buffer = unsafe hoarded.popLast() { unsafe stand.reactor.arena.release(buffer) }
+    unsafe stand.reactor.reserveArena.release(reserve)
+    #expect(stand.isAtRest)
+  }
+
+  @Test func `partial writes go on although the arena is full`() throws {
+    let stand = try NexusStand()
+    var hoarded: [UnsafeMutableRawPointer] = unsafe []
+    while let buffer = unsafe stand.reactor.arena.allocate(byteCount: 4096) { unsafe hoarded.append(buffer) }
+    let writes = (0..<8).map { stand.submit(.write, ($0 * 8 + 1)..<($0 * 8 + 2)) }
+    stand.finishAll()
+    for write in writes { #expect(stand.status(write) == .success) }
+    #expect(stand.reactor.reserveArena.usedBytes == 0)
     while let buffer = unsafe hoarded.popLast() { unsafe stand.reactor.arena.release(buffer) }
     #expect(stand.isAtRest)
   }
@@ -228,9 +242,11 @@ struct NexusChangesTests {
     #expect(stand.status(parked) == .aborted)
     var hoarded: [UnsafeMutableRawPointer] = unsafe []
     while let buffer = unsafe stand.reactor.arena.allocate(byteCount: 4096) { unsafe hoarded.append(buffer) }
+    let reserve = unsafe try #require(unsafe stand.reactor.reserveArena.allocate(byteCount: BufferArena.maximumBufferBytes))
     let starved = stand.submit(.write, 1..<2, by: stand.otherClient)
     stand.nexus.discardUnstarted(of: stand.otherClient)
     while let buffer = unsafe hoarded.popLast() { unsafe stand.reactor.arena.release(buffer) }
+    unsafe stand.reactor.reserveArena.release(reserve)
     stand.pump()
     #expect(stand.status(starved) == .aborted)
     #expect(stand.askedNobody)

@@ -94,6 +94,7 @@ import Reactor
   /// Nothing is left behind.
   var isAtRest: Bool {
     nexus.inFlight == 0 && nexus.locks.count == 0 && nexus.locks.waitingCount == 0 && reactor.arena.usedBytes == 0
+      && reactor.reserveArena.usedBytes == 0
       && complaints.isEmpty && client.doubleEndings == 0 && otherClient.doubleEndings == 0
   }
 }
