@@ -17,6 +17,7 @@ public final class DevSupervisor: Sendable {
   static let maximumEarlyFailureCount = 3
 
   private static let maximumLogBytes = 16 << 20
+  private static let leaderPrefix = "dev/"
 
   private enum Event: Sendable {
     case ended(node: Int, ProcessEnd)
@@ -54,7 +55,8 @@ public final class DevSupervisor: Sendable {
     guard unsafe socketpair(AF_UNIX, type, 0, &ends) == 0 else { throw DevError.system(action: "create a pair of sockets", code: errno) }
     defer { for end in ends { Glibc.close(end) } }
 
-    let leader = "dev/\(getpid())"
+    try forgetPredecessor(store)
+    let leader = Self.leaderPrefix + "\(getpid())"
     let controller = Controller(store: store, name: leader) { [log] in log($0) }
     controller.start()
     defer { controller.stop() }
@@ -64,6 +66,15 @@ public final class DevSupervisor: Sendable {
     stopNodes(&nodes)
     _ = consume lock
     try outcome.get()
+  }
+
+  /// Ends the lead of a `keelson dev` that ran in this folder and was killed, instead of waiting for its lease to run out: it is
+  /// gone for sure, since this process holds its lock.
+  private func forgetPredecessor(_ store: any StateStore) throws {
+    guard let record = try store.object(LeaderRecord.self, at: Keys.controllerLease),
+      record.object.holder.hasPrefix(Self.leaderPrefix)
+    else { return }
+    _ = try store.transact(StoreTransaction(compares: [record.isUnchanged], operations: [.delete(key: record.key)]))
   }
 
   /// A node as the supervisor sees it.

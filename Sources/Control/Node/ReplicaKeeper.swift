@@ -27,6 +27,9 @@ final class ReplicaKeeper: Sendable {
   /// The replica, if it is open on this node.
   func replica(_ id: ReplicaID) -> Open? { open.withLock { $0[id] } }
 
+  /// Why the replica cannot be used, if there is something to say.
+  func trouble(with id: ReplicaID) -> String? { reported.withLock { $0[id]?.message } }
+
   /// Makes what is assigned true. A replica that is not assigned is kept and served to nobody (R18). One whose volume has a nexus
   /// here is deleted once `isUnused` says so of the volume.
   func reconcile(_ assignments: [ReplicaAssignment], isUnused: (VolumeID) -> Bool) {

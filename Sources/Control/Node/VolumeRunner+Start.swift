@@ -95,7 +95,7 @@ extension VolumeRunner {
     if replica.node == node.name {
       // What is open here is known better than the store knows it.
       place.isReady = keeper.replica(id) != nil
-      place.why = "it is not open"
+      place.why = keeper.trouble(with: id) ?? "it is not open"
       return place
     }
     guard let status = try node.store.object(NodeStatus.self, at: Keys.nodeStatus(replica.node)) else {

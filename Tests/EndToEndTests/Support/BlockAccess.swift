@@ -64,6 +64,27 @@ final class BlockAccess: Sendable {
     }
   }
 
+  /// The subsystems that the discovery service at an address tells of.
+  static func discover(at place: JSON) async throws -> [String] {
+    guard let address = SocketAddress(host: place["traddr"].string, port: UInt16(max(0, place["trsvcid"].int(orDigitsOf: 0)))) else {
+      throw Failure(description: "no address: \(place)")
+    }
+    let reactor = try Reactor.start(configuration: .init(arenaBytes: 8 << 20))
+    defer { reactor.stop() }
+    let transport = reactor.call { ReactorBound(TransportContext(reactor: $0)) }
+    let host = HostIdentity(
+      name: QualifiedName("nqn.2014-08.org.nvmexpress:uuid:6a1c2f7e-0000-4000-8000-000000000002")!,
+      identifier: Identifier128("6a1c2f7e-0000-4000-8000-000000000002")!)
+    let result = await withCheckedContinuation { (continuation: CheckedContinuation<Result<[String], HostError>, Never>) in
+      reactor.post { _ in
+        Discovery.read(context: transport.value, address: address, host: host) { result in
+          continuation.resume(returning: result.map { entries in entries.compactMap { $0.subsystemName.map { "\($0)" } } })
+        }
+      }
+    }
+    return try result.get()
+  }
+
   /// The first path of a volume, from `volume show`.
   static func connect(to volume: JSON, hostName: String? = nil) async throws -> BlockAccess {
     let path = volume["paths"][0]

@@ -10,16 +10,16 @@ final class TestDev: @unchecked Sendable {
   private let options: [String]
   private var running: Program.Running?
 
-  private init(nodeCount: Int, poolSize: String, options: [String]) throws {
+  private init(nodeCount: Int, poolSize: String?, options: [String]) throws {
     directory = FileManager.default.temporaryDirectory.appending(path: "keelson-e2e-\(UUID().uuidString)").path
     basePort = try Machine.freePorts(nodeCount)
     self.nodeCount = nodeCount
-    self.options = ["--nodes", "\(nodeCount)", "--port", "\(basePort)", "--pool-size", poolSize] + options
+    self.options = ["--nodes", "\(nodeCount)", "--port", "\(basePort)"] + (poolSize.map { ["--pool-size", $0] } ?? []) + options
   }
 
   /// Runs `body` with a `keelson dev` that is ready, and leaves nothing behind. What the nodes had to say comes with an error.
   static func with(
-    nodes: Int = 3, poolSize: String = "2GiB", options: [String] = [], _ body: (TestDev) async throws -> Void
+    nodes: Int = 3, poolSize: String? = "2GiB", options: [String] = [], _ body: (TestDev) async throws -> Void
   ) async throws {
     let dev = try TestDev(nodeCount: nodes, poolSize: poolSize, options: options)
     do {
@@ -37,13 +37,13 @@ final class TestDev: @unchecked Sendable {
   // MARK: Start and stop
 
   /// The command that runs it; its time is bounded, should this process end first.
-  private var command: [String] { ["--kill-after=15", "170", Program.path, "dev", "--dir", directory] + options }
+  private var command: [String] { ["--kill-after=15", "300", Program.path, "dev", "--dir", directory] + options }
 
   /// Starts it and waits until it says that it is ready.
   func start() async throws {
     let started = try Program.start("/usr/bin/timeout", command)
     running = started
-    try await eventually("keelson dev says ready") { () -> Bool? in
+    try await eventually("keelson dev says ready", limitSeconds: 70) { () -> Bool? in
       if started.output.contains("ready\n") { return true }
       if self.hasEnded { throw TimedOut(description: "keelson dev ended: \(started.output)\(started.errors)") }
       return nil
