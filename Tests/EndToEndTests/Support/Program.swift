@@ -45,6 +45,8 @@ enum Program {
       self.end = end
     }
 
+    deinit { try? FileManager.default.removeItem(at: folder) }
+
     var output: String { (try? String(contentsOf: folder.appending(path: "output"), encoding: .utf8)) ?? "" }
     var errors: String { (try? String(contentsOf: folder.appending(path: "errors"), encoding: .utf8)) ?? "" }
 
@@ -53,7 +55,6 @@ enum Program {
 
     func outcome() async throws -> Outcome {
       let status = await end.value
-      defer { try? FileManager.default.removeItem(at: folder) }
       return Outcome(status: status, output: output, errors: errors)
     }
 
