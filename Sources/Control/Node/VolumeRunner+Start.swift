@@ -81,7 +81,9 @@ extension VolumeRunner {
   }
 
   private func connect(_ places: [Place], _ claim: MembershipRecord) throws -> Bool {
-    let position = node.reactorPosition(of: assignment.volumeID)
+    // Where its local replica is, so that a local write never changes threads.
+    let local = places.compactMap { $0.node == node.name ? keeper.replica($0.id)?.reactorPosition : nil }.first
+    let position = local ?? node.reactorPosition(of: assignment.volumeID)
     let reactor = node.reactors[position]
     var devices: [ReactorBound<BlockDevice>] = []
     var remotes: [(id: ReplicaID, controller: ReactorBound<RemoteController>)] = []
