@@ -28,20 +28,22 @@ extension Pool {
         throw .tooSmall(
           path: path, byteCount: file.sizeBytes, neededBytes: Superblock.smallestDeviceBytes(clusterBytes: clusterBytes))
       }
-      // Three steps, each durable before the next: an old pool ends before the new one's table is there, and the new one
-      // begins only when its table is whole.
-      try file.zero(offsetBytes: 0, byteCount: Superblock.metadataOffset)
+      // Three steps, each durable before the next: an old pool ends before the new one's metadata are there, and the new one
+      // begins only when these are whole.
+      try file.zero(offsetBytes: 0, byteCount: Superblock.firstJournalOffset)
       try file.synchronize()
-      let table = ReplicaTable(sequence: 1, replicas: [])
-      let area = MetadataArea(file: file, superblock: superblock)
-      try file.zero(offsetBytes: superblock.metadataOffset, byteCount: 2 * superblock.metadataSlotBytes)
-      try area.store(table, slot: 0)
+      try file.zero(offsetBytes: superblock.journalOffset, byteCount: superblock.dataOffset - superblock.journalOffset)
+      let dataBytes = superblock.clusterCount * clusterBytes
+      // What is known to be zeros costs no flush before first writes.
+      let isClean = file.wasCreated || file.punchHole(offsetBytes: superblock.dataOffset, byteCount: dataBytes) == 0
+      try writeFirstCheckpoint(file, superblock, isClean: isClean)
+      try file.synchronize()
       for offset in Superblock.copyOffsets { try file.write(superblock.encoded(), offsetBytes: offset) }
       // The end of other content would make others take the disk for theirs.
       if force { try clearTail(of: file, superblock) }
       try file.synchronize()
       if file.wasCreated { try file.synchronizeDirectory() }
-      return Pool(superblock: superblock, storage: .disk(file), location: path, table: table, slot: 0, warnings: [])
+      return try open(file, superblock, warnings: [])
     } catch {
       if file.wasCreated { file.removeName() }
       throw error
@@ -62,10 +64,37 @@ extension Pool {
     guard file.sizeBytes >= superblock.deviceBytes else {
       throw .truncated(path: path, byteCount: file.sizeBytes, expectedBytes: superblock.deviceBytes)
     }
-    let (table, slot, tableWarning) = try MetadataArea(file: file, superblock: superblock).load()
-    return Pool(
-      superblock: superblock, storage: .disk(file), location: path, table: table, slot: slot,
-      warnings: [superblockWarning, tableWarning].compactMap { $0 })
+    return try open(file, superblock, warnings: [superblockWarning].compactMap { $0 })
+  }
+
+  private static func open(_ file: DiskFile, _ superblock: Superblock, warnings: [String]) throws(PoolError) -> Pool {
+    // What a killed process wrote is durable before anything is built on it.
+    if file.access == .readWrite { try file.synchronize() }
+    var generator = SystemRandomNumberGenerator()
+    let recovery = try Recovery(file, superblock: superblock, using: &generator)
+    let all = warnings + recovery.warnings
+    let (journal, number) = (recovery.journal, recovery.checkpointNumber)
+    var state: PoolState? = recovery.takeState()
+    return Pool(superblock: superblock, storage: .disk(file), location: file.path, warnings: all) { disk, report in
+      PoolEngine(
+        superblock: superblock, state: state.take()!, journal: journal, checkpointNumber: number, disk: disk, report: report)
+    }
+  }
+
+  /// An empty checkpoint, number 1, and none in the other slot.
+  private static func writeFirstCheckpoint(_ file: DiskFile, _ superblock: Superblock, isClean: Bool) throws(PoolError) {
+    for (offset, bytes) in firstCheckpoint(superblock, isClean: isClean) { try file.write(bytes, offsetBytes: offset) }
+  }
+
+  static func firstCheckpoint(_ superblock: Superblock, isClean: Bool) -> [(offset: UInt64, bytes: [UInt8])] {
+    var state = PoolState(geometry: superblock.geometry)
+    if isClean { state.clean.insert(0..<superblock.geometry.clusterCount) }
+    let mark = Journal.Mark(position: 0, sequence: 1, predecessorChecksum: 0)
+    var writer = CheckpointWriter(number: 1, mark: mark, poolID: superblock.id, opening: 0, superblock: superblock, state: state)
+    var writes: [(UInt64, [UInt8])] = []
+    while let chunk = try? writer.nextChunk(state) { writes.append((chunk.storageOffset, chunk.bytes)) }
+    let header = writer.header(durableSequence: 0, state: state)
+    return writes + [(header.storageOffset, header.bytes)]
   }
 
   /// Makes a volatile pool of `byteCount` bytes, less what does not fill a cluster. Pages take memory when first written.
@@ -78,8 +107,11 @@ extension Pool {
     let clusterCount = byteCount / clusterBytes
     guard clusterCount > 0 else { throw .tooSmall(path: location, byteCount: byteCount, neededBytes: clusterBytes) }
     let region = try MemoryRegion(byteCount: clusterCount * clusterBytes)
-    return Pool(
-      superblock: .volatile(id: .random(), name: name, clusterBytes: clusterBytes, clusterCount: clusterCount),
-      storage: .memory(region), location: location, table: ReplicaTable(sequence: 1, replicas: []), slot: 0, warnings: [])
+    let superblock = Superblock.volatile(id: .random(), name: name, clusterBytes: clusterBytes, clusterCount: clusterCount)
+    var state: PoolState? = PoolState(geometry: superblock.geometry)
+    state!.clean.insert(0..<superblock.geometry.clusterCount)
+    return Pool(superblock: superblock, storage: .memory(region), location: location, warnings: []) { disk, report in
+      PoolEngine(superblock: superblock, state: state.take()!, journal: nil, checkpointNumber: 0, disk: disk, report: report)
+    }
   }
 }

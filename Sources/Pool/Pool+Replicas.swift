@@ -7,157 +7,191 @@ public struct ReplicaInfo: Equatable, Sendable {
   public let volumeID: Identifier
   public let sizeBytes: UInt64
   public let blockSizeBytes: UInt32
-  /// Bytes of its clusters.
+  /// Bytes of the clusters that only it uses.
   public let allocatedBytes: UInt64
+  /// Bytes of the clusters of snapshots below it.
+  public let sharedBytes: UInt64
+}
+
+/// A snapshot as a pool lists it.
+public struct SnapshotInfo: Equatable, Sendable {
+  public let id: Identifier
+  public let volumeID: Identifier
+  public let sizeBytes: UInt64
+  /// Bytes of the clusters that were written between the snapshot before it and this one.
+  public let allocatedBytes: UInt64
+  /// Bytes of the clusters of snapshots below it.
+  public let sharedBytes: UInt64
+}
+
+/// What a pool knows of a replica beside its data.
+public struct ReplicaMetadata: Equatable, Sendable {
+  public let claim: ReplicaClaim
+  /// The machine's boot under which it was last opened.
+  public let bootID: Identifier
+  /// Whether writes that were acknowledged and not flushed may be gone (R7).
+  public let mayHaveLostCache: Bool
+  /// The activity log (R5), ascending.
+  public let hotRegions: [Int]
+  /// What absent peers missed (R6), ascending.
+  public let missed: [(peer: Identifier, regions: [Int])]
+
+  init(_ state: ReplicaState) {
+    claim = state.claim
+    bootID = state.bootID
+    mayHaveLostCache = state.mayHaveLostCache
+    hotRegions = state.activity.members
+    missed = state.missed.map { ($0.peer, $0.regions.members) }
+  }
+
+  public static func == (left: ReplicaMetadata, right: ReplicaMetadata) -> Bool {
+    left.claim == right.claim && left.bootID == right.bootID && left.mayHaveLostCache == right.mayHaveLostCache
+      && left.hotRegions == right.hotRegions && left.missed.elementsEqual(right.missed) { $0.peer == $1.peer && $0.regions == $1.regions }
+  }
 }
 
 extension Pool {
-  /// The replicas, oldest first.
-  public var replicas: [ReplicaInfo] { state.withLock { $0.table.replicas }.map(info) }
-
-  private func info(_ record: ReplicaRecord) -> ReplicaInfo {
-    ReplicaInfo(
-      id: record.id, volumeID: record.volumeID, sizeBytes: record.sizeBytes, blockSizeBytes: record.blockSizeBytes,
-      allocatedBytes: record.extents.reduce(0) { $0 + $1.count } * clusterBytes)
+  /// The replicas, oldest first; none when closed.
+  public var replicas: [ReplicaInfo] {
+    (try? look { engine in
+      engine.state.replicas.values.map(\.header).sorted { $0.order < $1.order }.map { header in
+        let (own, shared) = engine.bytes(ofLayer: header.layer)
+        return ReplicaInfo(
+          id: header.id, volumeID: header.volumeID, sizeBytes: header.sizeBytes, blockSizeBytes: header.blockSizeBytes,
+          allocatedBytes: own, sharedBytes: shared)
+      }
+    }) ?? []
   }
 
-  /// Makes a replica that reads zeros. When this returns it is durable.
-  ///
-  /// Order: its clusters are reserved; they are zeroed and that is durable; then the table names it. A crash before the last
-  /// step leaves free clusters.
+  /// The snapshots, oldest first; none when closed.
+  public var snapshots: [SnapshotInfo] {
+    (try? look { engine in
+      engine.state.snapshots.values.sorted { $0.order < $1.order }.map { header in
+        let (own, shared) = engine.bytes(ofLayer: header.layer)
+        return SnapshotInfo(
+          id: header.id, volumeID: header.volumeID, sizeBytes: header.sizeBytes, allocatedBytes: own, sharedBytes: shared)
+      }
+    }) ?? []
+  }
+
+  /// Bytes that are nobody's, in whole clusters; 0 when closed.
+  public var freeBytes: UInt64 { (try? look { UInt64($0.state.freeCount) << $0.geometry.clusterShift }) ?? 0 }
+
+  /// Bytes promised to replicas.
+  public var promisedBytes: UInt64 { (try? look { $0.state.promisedBytes }) ?? 0 }
+
+  /// What the pool is set to.
+  public var options: PoolOptions { (try? look { $0.state.options }) ?? .standard }
+
+  /// Changes what the pool is set to. The region size can be changed only while there are no replicas.
+  public func setOptions(_ options: PoolOptions) throws(PoolError) { try change { $0.setOptions(options, done: $1) } }
+
+  /// Makes a replica that reads zeros, thin unless `isThick`. When this returns it is durable.
   @discardableResult
   public func createReplica(
-    id: Identifier, volumeID: Identifier, sizeBytes: UInt64, blockSizeBytes: UInt32 = 512
+    id: Identifier, volumeID: Identifier, sizeBytes: UInt64, blockSizeBytes: UInt32 = 512, isThick: Bool = false
   ) throws(PoolError) -> ReplicaInfo {
     guard blockSizeBytes == 512 || blockSizeBytes == 4096, blockSizeBytes >= sectorBytes else {
       throw .unsupportedBlockSize(pool: name, blockSizeBytes: blockSizeBytes, sectorBytes: sectorBytes)
     }
-    guard sizeBytes > 0, sizeBytes % UInt64(blockSizeBytes) == 0 else {
-      throw .invalidReplicaSize(pool: name, byteCount: sizeBytes, blockSizeBytes: blockSizeBytes)
+    try change {
+      $0.createReplica(
+        id: id, volumeID: volumeID, sizeBytes: sizeBytes, blockSizeBytes: blockSizeBytes, isThick: isThick, done: $1)
     }
-    let (record, storage) = try locked { (state: inout State) throws(PoolError) in
-      guard let storage = state.storage else { throw .closed(pool: self.name) }
-      if state.busy.contains(id) || state.table.replicas.contains(where: { $0.id == id }) {
-        throw .replicaExists(pool: self.name, id: id)
-      }
-      let used = state.table.replicas.flatMap(\.extents) + state.reserved
-      let free = ClusterAllocator.freeExtents(used: used, clusterCount: self.superblock.clusterCount)
-      guard let extents = ClusterAllocator.allocate(sizeBytes.roundedUpQuotient(by: self.clusterBytes), from: free) else {
-        throw .noSpace(pool: self.name, neededBytes: sizeBytes, freeBytes: free.reduce(0) { $0 + $1.count } * self.clusterBytes)
-      }
-      let record = ReplicaRecord(
-        id: id, volumeID: volumeID, sizeBytes: sizeBytes, blockSizeBytes: blockSizeBytes, extents: extents)
-      guard self.fits(state.table, and: record) else { throw .metadataFull(pool: self.name) }
-      state.reserved += extents
-      state.busy.insert(id)
-      return (record, storage)
-    }
-    defer { release(record) }
-    switch storage {
-    case .disk(let file):
-      for extent in record.extents {
-        try file.zero(offsetBytes: superblock.dataOffset + extent.start * clusterBytes, byteCount: extent.count * clusterBytes)
-      }
-      try file.synchronize()
-    case .memory(let region):
-      for extent in record.extents { region.zero(offsetBytes: extent.start * clusterBytes, byteCount: extent.count * clusterBytes) }
-    }
-    try change { (table: inout ReplicaTable) throws(PoolError) in
-      guard self.fits(table, and: record) else { throw .metadataFull(pool: self.name) }
-      table.replicas.append(record)
-    }
-    return info(record)
+    return try info(id)
   }
 
-  /// Deletes a replica that is not open. When this returns that is durable, and its space is free.
-  ///
-  /// Order: the table without it is durable; its clusters are discarded; then they may be given out again (R17a).
-  public func deleteReplica(id: Identifier) throws(PoolError) {
-    let (record, storage) = try locked { (state: inout State) throws(PoolError) in
-      guard let storage = state.storage else { throw .closed(pool: self.name) }
-      let found = state.table.replicas.first { $0.id == id }
-      guard let record = found else { throw .unknownReplica(pool: self.name, id: id) }
-      if state.openCounts[id] != nil || state.busy.contains(id) { throw .replicaInUse(pool: self.name, id: id) }
-      state.busy.insert(id)
-      state.reserved += record.extents
-      return (record, storage)
-    }
-    defer { release(record) }
-    try change { (table: inout ReplicaTable) throws(PoolError) in table.replicas.removeAll { $0.id == id } }
-    for extent in record.extents {
-      let byteCount = extent.count * clusterBytes
-      switch storage {
-      case .disk(let file): file.discard(offsetBytes: superblock.dataOffset + extent.start * clusterBytes, byteCount: byteCount)
-      case .memory(let region): region.zero(offsetBytes: extent.start * clusterBytes, byteCount: byteCount)
-      }
+  private func info(_ id: Identifier) throws(PoolError) -> ReplicaInfo {
+    guard let info = replicas.first(where: { $0.id == id }) else { throw .unknownReplica(pool: name, id: id) }
+    return info
+  }
+
+  /// Deletes a replica that is not open. When this returns that is durable, and its clusters are free.
+  public func deleteReplica(id: Identifier) throws(PoolError) { try change { $0.deleteReplica(id: id, done: $1) } }
+
+  /// Makes a replica larger; what is added reads zeros. Open devices learn of it by `takeGrowth`.
+  public func growReplica(id: Identifier, toSizeBytes sizeBytes: UInt64) throws(PoolError) {
+    try change { $0.growReplica(id: id, sizeBytes: sizeBytes, done: $1) }
+  }
+
+  /// Freezes a replica's data under a new name. Copies nothing; writes to the replica wait for the moment it takes.
+  public func createSnapshot(id: Identifier, of replica: Identifier) throws(PoolError) {
+    try change { $0.createSnapshot(id: id, of: replica, done: $1) }
+  }
+
+  /// Deletes a snapshot, whatever others there are. When this returns, what only it needed is free.
+  public func deleteSnapshot(id: Identifier) throws(PoolError) { try change { $0.deleteSnapshot(id: id, done: $1) } }
+
+  /// Makes a replica, of another volume, that starts with a snapshot's data.
+  public func cloneSnapshot(id snapshot: Identifier, to id: Identifier, volumeID: Identifier) throws(PoolError) {
+    try change { $0.cloneSnapshot(id: snapshot, to: id, volumeID: volumeID, done: $1) }
+  }
+
+  /// Ranges of a snapshot that hold data, ascending, at most `limit`, from `offsetBytes` on.
+  public func allocatedRanges(ofSnapshot id: Identifier, from offsetBytes: UInt64 = 0, limit: Int = 1024) throws(PoolError) -> RangeList {
+    try ranges { engine throws(PoolError) in
+      guard let snapshot = engine.state.snapshots[id] else { throw .unknownSnapshot(pool: engine.superblock.name, id: id) }
+      return engine.state.allocatedRanges(layer: snapshot.layer, sizeBytes: snapshot.sizeBytes, from: offsetBytes, limit: limit)
     }
   }
 
-  /// Binds a replica to `reactor`; called on its thread. Does no I/O. May be open on several reactors at once.
-  public func openReplica(_ id: Identifier, on reactor: Reactor) throws(PoolError) -> PoolReplica {
-    let (record, storage) = try locked { (state: inout State) throws(PoolError) in
-      guard let storage = state.storage else { throw .closed(pool: self.name) }
-      let found = state.table.replicas.first { $0.id == id }
-      guard let record = found else { throw .unknownReplica(pool: self.name, id: id) }
-      if state.busy.contains(id) { throw .replicaInUse(pool: self.name, id: id) }
-      // The pool may have been moved to a device with larger sectors.
-      guard record.blockSizeBytes >= self.sectorBytes else {
-        throw .unsupportedBlockSize(pool: self.name, blockSizeBytes: record.blockSizeBytes, sectorBytes: self.sectorBytes)
+  /// Ranges in which two snapshots of one volume may differ, ascending, at most `limit`, from `offsetBytes` on.
+  public func differingRanges(
+    ofSnapshots first: Identifier, _ second: Identifier, from offsetBytes: UInt64 = 0, limit: Int = 1024
+  ) throws(PoolError) -> RangeList {
+    try ranges { engine throws(PoolError) in
+      guard let one = engine.state.snapshots[first] else { throw .unknownSnapshot(pool: engine.superblock.name, id: first) }
+      guard let other = engine.state.snapshots[second], other.volumeID == one.volumeID else {
+        throw .unknownSnapshot(pool: engine.superblock.name, id: second)
       }
-      state.openCounts[id, default: 0] += 1
-      return (record, storage)
-    }
-    let extents = ExtentMap(clusters: record.extents, clusterBytes: clusterBytes, dataOffset: superblock.dataOffset)
-    switch storage {
-    case .disk(let file): return DiskReplica(info(record), pool: self, file: file, extents: extents, reactor: reactor)
-    case .memory(let region): return MemoryReplica(info(record), pool: self, region: region, extents: extents, reactor: reactor)
+      return engine.state.differingRanges(
+        one.layer, other.layer, sizeBytes: max(one.sizeBytes, other.sizeBytes), from: offsetBytes, limit: limit)
     }
   }
 
-  /// A device on a replica was closed.
-  func replicaClosed(_ id: Identifier) {
-    state.withLock { state in
-      let count = state.openCounts[id] ?? 0
-      precondition(count > 0)
-      state.openCounts[id] = count == 1 ? nil : count - 1
+  private func ranges(_ body: @escaping @Sendable (PoolEngine) throws(PoolError) -> RangeList) throws(PoolError) -> RangeList {
+    try perform { engine, done in
+      do throws(PoolError) { done(.success(try body(engine))) } catch { done(.failure(error)) }
     }
   }
 
-  // MARK: Changes
+  // MARK: What a nexus tells a replica
 
-  private func locked<Value: Sendable>(_ body: (inout State) throws(PoolError) -> Value) throws(PoolError) -> Value {
-    try state.withLock { (state) throws(PoolError) in try body(&state) }
-  }
-
-  private func fits(_ table: ReplicaTable, and record: ReplicaRecord) -> Bool {
-    UInt64(table.encodedBytes + record.encodedBytes) <= superblock.metadataSlotBytes
-  }
-
-  /// The replica is created or deleted, or that failed: its clusters are what the table says.
-  private func release(_ record: ReplicaRecord) {
-    state.withLock { state in
-      state.busy.remove(record.id)
-      state.reserved.removeAll { record.extents.contains($0) }
+  /// What is known of a replica beside its data.
+  public func metadata(of id: Identifier) throws(PoolError) -> ReplicaMetadata {
+    try perform { [name] engine, done in
+      guard let replica = engine.state.replicas[id] else { return done(.failure(.unknownReplica(pool: name, id: id))) }
+      done(.success(ReplicaMetadata(replica)))
     }
   }
 
-  /// Changes the table: the other slot is written and durable before the change is seen. If that fails, the table is as it was,
-  /// and whether the change is on the disk is unknown until the next one succeeds.
-  private func change(_ body: (inout ReplicaTable) throws(PoolError) -> Void) throws(PoolError) {
-    try changes.withLock { (_) throws(PoolError) in
-      var (table, slot, storage) = try locked { (state: inout State) throws(PoolError) in
-        guard let storage = state.storage else { throw .closed(pool: self.name) }
-        state.lastSequence += 1
-        var table = state.table
-        table.sequence = state.lastSequence
-        return (table, 1 - state.slot, storage)
-      }
-      try body(&table)
-      if case .disk(let file) = storage { try MetadataArea(file: file, superblock: superblock).store(table, slot: slot) }
-      state.withLock { state in
-        state.table = table
-        state.slot = slot
-      }
+  /// Stores generation, nexus and in-sync set (R2, R3).
+  public func storeClaim(_ claim: ReplicaClaim, of id: Identifier) throws(PoolError) {
+    try change { $0.storeClaim(claim, of: id, done: $1) }
+  }
+
+  /// Takes regions into the activity log or a peer's missed regions, or out of them.
+  public func setRegions(_ set: RegionSetName, of id: Identifier, _ regions: [Range<Int>], isMember: Bool) throws(PoolError) {
+    try change { $0.setRegions(set, of: id, regions, isMember: isMember, done: $1) }
+  }
+
+  /// Forgets what a peer missed.
+  public func forgetPeer(_ peer: Identifier, of id: Identifier) throws(PoolError) { try change { $0.forgetPeer(peer, of: id, done: $1) } }
+
+  /// Says that a replica is equal to its peers again.
+  public func clearLostCache(of id: Identifier) throws(PoolError) { try change { $0.clearLostCache(of: id, done: $1) } }
+}
+
+extension PoolEngine {
+  /// Bytes of a layer's own clusters, and of those of the layers below it.
+  func bytes(ofLayer id: UInt32) -> (own: UInt64, shared: UInt64) {
+    guard let index = state.layerIndexes[id], let layer = state.layers[index] else { return (0, 0) }
+    var shared = 0
+    var parent = layer.parent
+    while parent != Layer.none, let below = state.layers[parent] {
+      shared += below.allocated
+      parent = below.parent
     }
+    return (UInt64(layer.allocated) << geometry.clusterShift, UInt64(shared) << geometry.clusterShift)
   }
 }

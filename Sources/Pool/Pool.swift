@@ -1,13 +1,11 @@
 import Reactor
 import Synchronization
 
-/// One disk's worth of storage: a file, a block device, or memory, divided into replicas of fixed size.
+/// One disk's worth of storage: a file, a block device, or memory, from which replicas take clusters as they are written.
 ///
-/// Calls here wait for the disk: they are for control threads, `openReplica` excepted. The I/O path never comes here: an
-/// open replica has its own immutable map of where its clusters are.
-///
-/// Invariants: a cluster belongs to at most one replica; a replica in the table has read zeros since its creation wherever
-/// it was not written; a deleted replica's clusters are given out again only when the table without it is durable (R17a).
+/// A pool belongs to one thread at a time: to whoever calls until its first replica is opened, then to that replica's reactor until
+/// `close`. Calls here hand their work to that reactor and wait: they are for control threads, `openReplica` excepted. On the
+/// reactor's own thread they run the reactor meanwhile, which is for programs with no thread to spare and never for callbacks.
 public final class Pool: Sendable {
   /// What the clusters lie in.
   enum Storage: Sendable {
@@ -15,20 +13,10 @@ public final class Pool: Sendable {
     case memory(MemoryRegion)
   }
 
-  struct State: Sendable {
-    /// Nil once closed.
-    var storage: Storage?
-    var table: ReplicaTable
-    /// The slot `table` is in.
-    var slot: Int
-    /// Grows with each attempt, so that a change whose outcome is unknown is always older than the next.
-    var lastSequence: UInt64
-    /// Clusters that are being zeroed for a new replica or discarded after a deleted one.
-    var reserved: [ClusterExtent] = []
-    /// Replicas that are being created or deleted.
-    var busy: Set<Identifier> = []
-    /// How many devices are open on a replica.
-    var openCounts: [Identifier: Int] = [:]
+  private enum Owner {
+    case caller(PoolEngine, ImmediateDisk)
+    case reactor(PoolEngine, Reactor)
+    case closed
   }
 
   public let id: Identifier
@@ -45,41 +33,150 @@ public final class Pool: Sendable {
   public let sectorBytes: UInt32
   /// What was found damaged and made up for when the pool was opened; to be logged.
   public let warnings: [String]
+  /// Errors of the device, and whether they made the pool read-only.
+  public let report: PoolReport
 
   let superblock: Superblock
-  let state: Mutex<State>
-  /// Held over a whole change of the table, writing included; `state` only for moments.
-  let changes = Mutex(())
+  private let storage: Mutex<Storage?>
+  /// The lock is held by callers while they own the pool; never by a reactor for longer than it takes to look.
+  private let owner: Mutex<ReactorBound<Owner>>
 
-  init(superblock: Superblock, storage: Storage, location: String, table: ReplicaTable, slot: Int, warnings: [String]) {
+  init(
+    superblock: Superblock, storage: Storage, location: String, warnings: [String],
+    makeEngine: (PoolDisk, PoolReport) -> PoolEngine
+  ) {
     id = superblock.id
     name = superblock.name
     self.location = location
-    if case .memory = storage { isVolatile = true } else { isVolatile = false }
+    self.superblock = superblock
+    self.warnings = warnings
+    report = PoolReport(location: location)
     clusterBytes = superblock.clusterBytes
     totalBytes = superblock.clusterBytes * superblock.clusterCount
-    if case .disk(let file) = storage { sectorBytes = file.sectorBytes } else { sectorBytes = superblock.sectorBytes }
-    self.warnings = warnings
-    self.superblock = superblock
-    state = Mutex(State(storage: storage, table: table, slot: slot, lastSequence: table.sequence))
+    let disk: ImmediateDisk
+    switch storage {
+    case .disk(let file):
+      isVolatile = false
+      sectorBytes = file.sectorBytes
+      disk = BlockingDisk(file: file)
+    case .memory(let region):
+      isVolatile = true
+      sectorBytes = superblock.sectorBytes
+      disk = MemoryDisk(region: region, reactor: nil)
+    }
+    self.storage = Mutex(storage)
+    let engine = makeEngine(disk, report)
+    engine.bootID = BootIdentifier.current
+    owner = Mutex(ReactorBound(.caller(engine, disk)))
+    engine.resume()
+    disk.drain(all: true)
   }
 
-  /// Bytes that new replicas can have, in whole clusters.
-  public var freeBytes: UInt64 {
-    let used = state.withLock { state in state.table.replicas.flatMap(\.extents) + state.reserved }
-    let free = ClusterAllocator.freeExtents(used: used, clusterCount: superblock.clusterCount)
-    return free.reduce(0) { $0 + $1.count } * clusterBytes
+  deinit {
+    // The disk and the machine hold each other.
+    owner.withLock { owner in if case .caller(_, let disk) = owner.value { disk.detach() } }
   }
 
-  /// Lets the storage go. Throws `replicaInUse` while a replica is open; closing twice does nothing.
-  public func close() throws(PoolError) {
-    let open: Identifier? = changes.withLock { _ in
-      state.withLock { state in
-        if let open = state.table.replicas.first(where: { state.openCounts[$0.id] != nil }) { return open.id }
-        state.storage = nil
-        return nil
+  /// Runs `body` where the pool lives; it hands its result to the function it is given, once.
+  func perform<Value: Sendable>(
+    _ body: @escaping @Sendable (PoolEngine, @escaping @Sendable (Result<Value, PoolError>) -> Void) -> Void
+  ) throws(PoolError) -> Value {
+    let outcome = Outcome<Value>()
+    let bound: ReactorBound<(PoolEngine, Reactor)>? = owner.withLock { owner in
+      switch owner.value {
+      case .closed: outcome.value.withLock { $0 = .failure(.closed(pool: name)) }
+      case .reactor(let engine, let reactor): return ReactorBound((engine, reactor))
+      case .caller(let engine, let disk):
+        body(engine) { result in outcome.value.withLock { $0 = result } }
+        disk.drain(all: true)
+      }
+      return nil
+    }
+    if let bound {
+      let reactor = bound.value.1
+      if reactor.isCurrent {
+        body(bound.value.0) { result in outcome.value.withLock { $0 = result } }
+        reactor.run(until: { outcome.value.withLock { $0 != nil } })
+      } else {
+        return try ReactorReference(reactor).callAsynchronously { (_, done: @escaping @Sendable (Result<Value, PoolError>) -> Void) in
+          body(bound.value.0, done)
+        }.get()
       }
     }
-    if let open { throw .replicaInUse(pool: name, id: open) }
+    guard let result = outcome.value.withLock({ $0 }) else { preconditionFailure("an operation on the pool \(name) has no end") }
+    return try result.get()
+  }
+
+  private final class Outcome<Value: Sendable>: Sendable {
+    let value = Mutex<Result<Value, PoolError>?>(nil)
+  }
+
+  /// As `perform`, for changes that answer with an error or nothing.
+  func change(_ body: @escaping @Sendable (PoolEngine, @escaping PoolEngine.Done) -> Void) throws(PoolError) {
+    let _: Bool = try perform { engine, done in
+      body(engine) { error in done(error.map { .failure($0) } ?? .success(true)) }
+    }
+  }
+
+  /// Reads something of the state.
+  func look<Value: Sendable>(_ body: @escaping @Sendable (PoolEngine) -> Value) throws(PoolError) -> Value {
+    try perform { engine, done in done(.success(body(engine))) }
+  }
+
+  /// Binds a replica to `reactor`; called on its thread. Does no I/O. All replicas of a pool are opened on one reactor.
+  public func openReplica(_ id: Identifier, on reactor: Reactor) throws(PoolError) -> PoolReplica {
+    let bound = ReactorBound(reactor)
+    let opened: Result<ReactorBound<PoolReplica>, PoolError> = owner.withLock { owner in
+      switch owner.value {
+      case .closed: return .failure(.closed(pool: name))
+      case .reactor(let engine, let other):
+        guard other === bound.value else { return .failure(.boundElsewhere(pool: name)) }
+        return makeReplica(id, engine)
+      case .caller(let engine, let disk):
+        guard let storage = self.storage.withLock({ $0 }) else { return .failure(.closed(pool: name)) }
+        if case .failure(let error) = check(id, engine) { return .failure(error) }
+        disk.detach()
+        switch storage {
+        case .disk(let file): engine.disk = ReactorDisk(file: file, reactor: bound.value)
+        case .memory(let region): engine.disk = MemoryDisk(region: region, reactor: bound.value)
+        }
+        engine.disk.engine = engine
+        owner = ReactorBound(.reactor(engine, bound.value))
+        return makeReplica(id, engine)
+      }
+    }
+    return try opened.get().value
+  }
+
+  private func check(_ id: Identifier, _ engine: PoolEngine) -> Result<ReplicaHeader, PoolError> {
+    guard let header = engine.state.replicas[id]?.header else { return .failure(.unknownReplica(pool: name, id: id)) }
+    if engine.busy.contains(id) { return .failure(.replicaInUse(pool: name, id: id)) }
+    // The pool may have been moved to a device with larger sectors.
+    guard header.blockSizeBytes >= sectorBytes else {
+      return .failure(.unsupportedBlockSize(pool: name, blockSizeBytes: header.blockSizeBytes, sectorBytes: sectorBytes))
+    }
+    return .success(header)
+  }
+
+  private func makeReplica(_ id: Identifier, _ engine: PoolEngine) -> Result<ReactorBound<PoolReplica>, PoolError> {
+    check(id, engine).map { ReactorBound(PoolReplica($0, pool: self, engine: engine)) }
+  }
+
+  /// Lets the storage go, after what is in flight. Throws `replicaInUse` while a replica is open; closing twice does nothing.
+  public func close() throws(PoolError) {
+    do throws(PoolError) {
+      let _: Bool = try perform { [name] engine, done in
+        if let open = engine.devices.first(where: \.isOpen) { return done(.failure(.replicaInUse(pool: name, id: open.replica))) }
+        engine.quiesce {
+          engine.disk.detach()
+          done(.success(true))
+        }
+      }
+    } catch {
+      if case .closed = error { return }
+      throw error
+    }
+    owner.withLock { $0 = ReactorBound(.closed) }
+    storage.withLock { $0 = nil }
   }
 }

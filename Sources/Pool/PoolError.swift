@@ -20,10 +20,12 @@ public enum PoolError: Error, Equatable, Sendable {
   case truncated(path: String, byteCount: UInt64, expectedBytes: UInt64)
   /// No copy of the superblock can be trusted.
   case corruptSuperblock(path: String, detail: String)
-  /// No slot of the replica table can be trusted.
+  /// No checkpoint, or not the journal behind it, can be trusted.
   case corruptMetadata(path: String, detail: String)
   /// Written by a later version of Keelson.
   case newerVersion(path: String, found: UInt32, supported: UInt32)
+  /// Written by a version of before anything was released.
+  case olderVersion(path: String, found: UInt32, supported: UInt32)
   /// Uses features this version does not know.
   case unknownFeatures(path: String, bits: UInt32)
   case invalidLocation(text: String)
@@ -37,8 +39,19 @@ public enum PoolError: Error, Equatable, Sendable {
   case unknownReplica(pool: String, id: Identifier)
   case replicaInUse(pool: String, id: Identifier)
   case noSpace(pool: String, neededBytes: UInt64, freeBytes: UInt64)
-  /// The replica table has no room for one more.
+  /// The metadata have no room for one more.
   case metadataFull(pool: String)
+  /// Its replicas may not be promised so much more than it has.
+  case overcommitted(pool: String, promisedBytes: UInt64, limitBytes: UInt64)
+  case unknownSnapshot(pool: String, id: Identifier)
+  /// A logged region is outside of the replica, or the log is full.
+  case invalidRegion(pool: String, replica: Identifier)
+  case activityLogFull(pool: String, replica: Identifier, regionCount: Int)
+  case invalidOptions(pool: String)
+  /// Its metadata could not be written; it can be read only.
+  case faulted(pool: String, detail: String)
+  /// Another reactor serves it.
+  case boundElsewhere(pool: String)
   case closed(pool: String)
 }
 
@@ -59,6 +72,7 @@ extension PoolError: CustomStringConvertible {
     case .corruptSuperblock: "corrupt_superblock"
     case .corruptMetadata: "corrupt_metadata"
     case .newerVersion: "newer_version"
+    case .olderVersion: "older_version"
     case .unknownFeatures: "unknown_features"
     case .invalidLocation: "invalid_location"
     case .invalidName: "invalid_name"
@@ -71,6 +85,13 @@ extension PoolError: CustomStringConvertible {
     case .replicaInUse: "replica_in_use"
     case .noSpace: "no_space"
     case .metadataFull: "metadata_full"
+    case .overcommitted: "overcommitted"
+    case .unknownSnapshot: "snapshot_not_found"
+    case .invalidRegion: "invalid_region"
+    case .activityLogFull: "activity_log_full"
+    case .invalidOptions: "invalid_options"
+    case .faulted: "pool_faulted"
+    case .boundElsewhere: "pool_bound_elsewhere"
     case .closed: "pool_closed"
     }
   }
@@ -88,9 +109,11 @@ extension PoolError: CustomStringConvertible {
     case .truncated(let path, let byteCount, let expected):
       "could not open the pool \(path): it has \(byteCount) bytes, its superblock says \(expected), so its end is missing"
     case .corruptSuperblock(let path, let detail): "could not open the pool \(path): both copies of its superblock are damaged (\(detail))"
-    case .corruptMetadata(let path, let detail): "could not open the pool \(path): both slots of its replica table are damaged (\(detail))"
+    case .corruptMetadata(let path, let detail): "could not open the pool \(path): its metadata are damaged (\(detail))"
     case .newerVersion(let path, let found, let supported):
       "could not open the pool \(path): it has format version \(found), this program knows versions up to \(supported)"
+    case .olderVersion(let path, let found, let supported):
+      "could not open the pool \(path): it has format version \(found), this program knows version \(supported) only"
     case .unknownFeatures(let path, let bits):
       "could not open the pool \(path): it uses features this program does not know (bits 0x\(String(bits, radix: 16)))"
     case .invalidLocation(let text): "“\(text)” is neither a path nor mem:SIZE"
@@ -106,7 +129,16 @@ extension PoolError: CustomStringConvertible {
     case .replicaInUse(let pool, let id): "the replica \(id) of the pool \(pool) is in use"
     case .noSpace(let pool, let needed, let free):
       "could not create a replica of \(needed) bytes in the pool \(pool): it has \(free) bytes free"
-    case .metadataFull(let pool): "could not create a replica in the pool \(pool): its replica table is full"
+    case .metadataFull(let pool): "could not create a replica in the pool \(pool): its metadata have no room for it"
+    case .overcommitted(let pool, let promised, let limit):
+      "could not promise the replicas of the pool \(pool) \(promised) bytes in all: its limit is \(limit)"
+    case .unknownSnapshot(let pool, let id): "the pool \(pool) has no snapshot \(id)"
+    case .invalidRegion(let pool, let replica): "a region is outside of the replica \(replica) of the pool \(pool)"
+    case .activityLogFull(let pool, let replica, let count):
+      "the activity log of the replica \(replica) of the pool \(pool) has no room beside its \(count) regions"
+    case .invalidOptions(let pool): "the options for the pool \(pool) are not possible"
+    case .faulted(let pool, let detail): "the pool \(pool) can be read only: \(detail)"
+    case .boundElsewhere(let pool): "the pool \(pool) is served by another thread"
     case .closed(let pool): "the pool \(pool) is closed"
     }
   }
@@ -129,6 +161,7 @@ extension PoolError: CustomStringConvertible {
     case .truncated: "Extend the file to its full size, or restore it from a backup"
     case .corruptSuperblock, .corruptMetadata:
       "Restore it from a backup, or format it anew with --force and let its replicas be rebuilt from their peers"
+    case .olderVersion: "Format it anew with --force and let its replicas be rebuilt from their peers"
     case .newerVersion, .unknownFeatures: "Use the newer version of Keelson"
     case .invalidLocation: "Give a path, or for example mem:512MiB"
     case .invalidName: "Use 1 to \(Superblock.maximumNameBytes) bytes of printable text"
@@ -140,6 +173,13 @@ extension PoolError: CustomStringConvertible {
     case .replicaInUse: "Close it first"
     case .noSpace: "Delete replicas, or use another pool"
     case .metadataFull: "Delete replicas, or format the pool with larger clusters"
+    case .overcommitted: "Delete replicas, or raise the pool's limit"
+    case .unknownSnapshot: "List the snapshots to see what is there"
+    case .invalidRegion: "Use regions of the pool's region size inside the replica"
+    case .activityLogFull: "Drop regions that are equal everywhere first"
+    case .invalidOptions: "Use regions of a power of two from 64 KiB to 1 GiB, and at most 65,536 hot ones"
+    case .faulted: "Look at the device; open the pool again when it works"
+    case .boundElsewhere: "Use the reactor that opened its first replica"
     case .closed: "Open it again"
     }
   }

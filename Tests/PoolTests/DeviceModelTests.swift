@@ -30,14 +30,27 @@ enum DeviceKind: String, CaseIterable, Sendable {
       ? try Pool.format(path: file.path, name: "p", clusterBytes: 64 * kibibyte)
       : try Pool.inMemory(byteCount: 16 * mebibyte, name: "p", clusterBytes: 64 * kibibyte)
     let isScattered = kind == .scatteredReplica || kind == .scatteredMemoryReplica
-    let info = try isScattered ? pool.makeFragmentedReplica(sizeBytes: sizeBytes) : pool.makeReplica(sizeBytes: sizeBytes)
-    #expect(pool.state.withLock { $0.table.replicas.first { $0.id == info.id }!.extents.count > 1 } == isScattered)
+    let info = try pool.makeReplica(sizeBytes: sizeBytes)
+    if isScattered { try scatter(info, pool, bench) }
     let device = try pool.openReplica(info.id, on: bench.reactor)
     try body(device)
     #expect(device.inFlight == 0)
     device.close()
     bench.settle()
     try pool.close()
+  }
+
+  /// Takes the clusters of a replica in a random order, over a snapshot of it half written.
+  private func scatter(_ info: ReplicaInfo, _ pool: Pool, _ bench: TestBench) throws {
+    let device = try pool.openReplica(info.id, on: bench.reactor)
+    var generator = SeededGenerator(seed: 3)
+    var offsets = Array(stride(from: 0, to: info.sizeBytes - 4096, by: 65_536))
+    offsets.shuffle(using: &generator)
+    for (index, offset) in offsets.enumerated() {
+      if index == offsets.count / 2 { try pool.createSnapshot(id: .random(), of: info.id) }
+      #expect(bench.write([UInt8](repeating: 0, count: 512), to: device, at: offset + 4096 * (offset / 65_536 % 15)) == .success)
+    }
+    device.close()
   }
 
   @Test(arguments: cases) func `random requests act as on an array`(engine: IOEngineChoice, kind: DeviceKind) throws {
@@ -83,13 +96,14 @@ enum DeviceKind: String, CaseIterable, Sendable {
       // Each of 1,024 blocks of 4 KiB is written from its own place of the buffer's pattern.
       let data = pattern(1 << 20, seed: 9)
       unsafe data.withUnsafeBytes { unsafe bench.writeBuffer.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+      let before = bench.client.answers.count
       for block in 0..<UInt64(1024) {
         unsafe device.submit(
           BlockRequest(
             .write, offsetBytes: (block * 37 % 1024) * 4096, byteCount: 4096, buffer: bench.writeBuffer + Int(block % 256) * 4096,
             token: 1_000_000 + block), for: bench.client)
       }
-      bench.reactor.run(until: { bench.client.answers.count == 1024 }, timeoutNanoseconds: 20_000_000_000)
+      bench.reactor.run(until: { bench.client.answers.count == before + 1024 }, timeoutNanoseconds: 20_000_000_000)
       #expect(bench.client.answers.values.allSatisfy { $0 == .success })
       for block in 0..<1024 {
         let from = block % 256 * 4096

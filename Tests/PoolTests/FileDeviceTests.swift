@@ -142,7 +142,7 @@ import Testing
     let bench = try TestBench(engine)
     let temporary = TemporaryFile(byteCount: 8 * mebibyte)
     let file = try DiskFile(path: temporary.path)
-    let io = DiskIO(file: file, extents: ExtentMap(storageOffset: 0, byteCount: 8 * mebibyte), reactor: bench.reactor)
+    let io = DiskIO(file: file, reactor: bench.reactor)
     io.canPunchHoles = false
     io.canZeroRanges = canZero
     for index in 0..<8 { temporary.patch(pattern(1 << 20, seed: index), at: UInt64(index) * mebibyte) }

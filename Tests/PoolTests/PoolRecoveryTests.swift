@@ -18,6 +18,9 @@ import Testing
     return ids
   }
 
+  /// What a good copy says of where things are.
+  private func superblock() throws -> Superblock { try Superblock(decoding: file.bytes(at: 0, count: 4096)) }
+
   private func openError() -> PoolError? {
     do throws(PoolError) {
       _ = try Pool.open(path: file.path)
@@ -25,11 +28,6 @@ import Testing
     } catch {
       return error
     }
-  }
-
-  /// Where the slot with an even or odd change number is: the first table, number 1, is in slot 0.
-  private func slotOffset(ofChange number: UInt64) -> UInt64 {
-    Superblock.metadataOffset + (number % 2 == 1 ? 0 : Superblock.defaultMetadataSlotBytes)
   }
 
   @Test func `a second open is refused, in the words of the error`() throws {
@@ -69,7 +67,7 @@ import Testing
     file.truncate(to: 9 * mebibyte)
     let pool = try Pool.open(path: file.path)
     #expect(pool.replicas.map(\.id) == ids)
-    #expect(pool.totalBytes == 5 * mebibyte)
+    #expect(pool.totalBytes == pool.superblock.clusterCount * 64 * kibibyte)
   }
 
   @Test func `either copy of the superblock is enough, and it is said`() throws {
@@ -95,7 +93,7 @@ import Testing
     _ = try makePool()
     let original = file.bytes(at: 0, count: 4096)
     for (offset, expected) in [
-      (12, PoolError.newerVersion(path: file.path, found: 7, supported: 1)), (16, .unknownFeatures(path: file.path, bits: 7)),
+      (12, PoolError.newerVersion(path: file.path, found: 7, supported: 2)), (16, .unknownFeatures(path: file.path, bits: 7)),
     ] {
       for copy in Superblock.copyOffsets {
         var bytes = original
@@ -111,52 +109,87 @@ import Testing
     #expect(openError() == nil)
   }
 
-  @Test func `a crash between the two slots leaves the older table`() throws {
-    let ids = try makePool()
-    // Change 3 was being written when the power went: its first block is torn.
-    file.patch([UInt8](repeating: 0xAB, count: 100), at: slotOffset(ofChange: 3) + 60)
-    do {
-      let pool = try Pool.open(path: file.path)
-      #expect(pool.replicas.map(\.id) == [ids[0]])
-      #expect(pool.warnings.count == 1 && pool.warnings[0].contains("change 2"))
-      #expect(pool.freeBytes == pool.totalBytes - 65_536)
-      // It goes on from there, over the damaged slot.
-      try pool.createReplica(id: ids[1], volumeID: .random(), sizeBytes: 65_536)
-      try pool.close()
+  @Test func `an older version is refused in a sentence`() throws {
+    _ = try makePool()
+    for copy in Superblock.copyOffsets {
+      var bytes = file.bytes(at: copy, count: 4096)
+      bytes[12] = 1
+      for index in 8..<12 { bytes[index] = 0 }
+      let checksum = unsafe CRC32C.checksum(bytes.span.bytes)
+      for index in 0..<4 { bytes[8 + index] = UInt8(truncatingIfNeeded: checksum >> UInt32(8 * index)) }
+      file.patch(bytes, at: copy)
     }
-    let pool = try Pool.open(path: file.path)
-    #expect(pool.replicas.map(\.id) == ids)
-    #expect(pool.warnings == [])
+    #expect(openError() == .olderVersion(path: file.path, found: 1, supported: 2))
+    #expect(openError()?.description.contains("version 1") == true)
+    #expect(throws: PoolError.self) { try Pool.format(path: file.path, name: "q") }
+    try Pool.format(path: file.path, name: "q", clusterBytes: 64 * kibibyte, force: true).close()
   }
 
-  @Test func `every flipped bit of the later slot is found`() throws {
-    let ids = try makePool()
-    let table = try Pool.open(path: file.path).state.withLock { $0.table }
-    #expect(table.sequence == 3)
-    for offset in 0..<UInt64(table.encodedBytes) {
-      file.flip(bit: Int(offset % 8), at: slotOffset(ofChange: 3) + offset)
-      let pool = try Pool.open(path: file.path)
-      #expect(pool.replicas.map(\.id) == [ids[0]])
-      try pool.close()
-      file.flip(bit: Int(offset % 8), at: slotOffset(ofChange: 3) + offset)
+  @Test func `every flipped bit of a durable record is found`() throws {
+    _ = try makePool()
+    let superblock = try superblock()
+    // The first record was durable before later ones were written, and they say so.
+    let count = try MetadataRecord.encodedBytes(
+      of: file.bytes(at: superblock.journalOffset, count: 4096), kind: .journal, poolID: superblock.id)
+    for offset in stride(from: 0, to: UInt64(count), by: 13) {
+      file.flip(bit: Int(offset % 8), at: superblock.journalOffset + offset)
+      guard case .corruptMetadata? = openError() else {
+        Issue.record("a flipped bit at \(offset) was not found")
+        return
+      }
+      file.flip(bit: Int(offset % 8), at: superblock.journalOffset + offset)
     }
+    #expect(openError() == nil)
+  }
+
+  @Test func `every flipped bit of the checkpoint is found`() throws {
+    _ = try makePool()
+    let superblock = try superblock()
+    let slot = superblock.checkpointOffset + superblock.checkpointSlotBytes
+    for offset in stride(from: 0, to: 8192, by: 29) as StrideTo<UInt64> {
+      file.flip(bit: Int(offset % 8), at: slot + offset)
+      guard case .corruptMetadata? = openError() else {
+        Issue.record("a flipped bit at \(offset) was not found")
+        return
+      }
+      file.flip(bit: Int(offset % 8), at: slot + offset)
+    }
+    #expect(openError() == nil)
+  }
+
+  @Test func `a torn last record is the end, and nothing behind it comes back`() throws {
+    let ids = try makePool()
+    let superblock = try superblock()
+    // The last record of all: as if its write had not reached the disk.
+    var position: UInt64 = 0
+    var last: UInt64 = 0
+    while let count = try? MetadataRecord.encodedBytes(
+      of: file.bytes(at: superblock.journalOffset + position, count: 4096), kind: .journal, poolID: superblock.id)
+    {
+      last = position
+      position += UInt64(count)
+    }
+    file.patch([UInt8](repeating: 0xAB, count: 512), at: superblock.journalOffset + last + 512)
+    file.patch([UInt8](repeating: 0xAB, count: 512), at: superblock.journalOffset + last)
+    let pool = try Pool.open(path: file.path)
+    #expect(pool.replicas.map(\.id) == [ids[0]])
+    try pool.createReplica(id: ids[1], volumeID: .random(), sizeBytes: 65_536)
+    try pool.close()
     #expect(try Pool.open(path: file.path).replicas.map(\.id) == ids)
   }
 
-  @Test func `two damaged slots are refused`() throws {
+  @Test func `metadata of an earlier pool in the same place are not believed`() throws {
     _ = try makePool()
-    file.flip(bit: 0, at: slotOffset(ofChange: 2) + 70)
-    file.patch([UInt8](repeating: 0, count: 4096), at: slotOffset(ofChange: 3))
-    #expect(openError() == .corruptMetadata(path: file.path, detail: "first: no magic number, second: wrong checksum"))
-  }
-
-  @Test func `tables of an earlier pool in the same place are not believed`() throws {
-    _ = try makePool()
-    let old = (0..<2).map { file.bytes(at: Superblock.metadataOffset + UInt64($0) * Superblock.defaultMetadataSlotBytes, count: 4096) }
+    let superblock = try superblock()
+    let start = superblock.journalOffset
+    let old = file.bytes(at: start, count: Int(superblock.dataOffset - start))
     try Pool.format(path: file.path, name: "new", clusterBytes: 64 * kibibyte, force: true).close()
     #expect(try Pool.open(path: file.path).replicas.isEmpty)
-    for slot in 0..<2 { file.patch(old[slot], at: Superblock.metadataOffset + UInt64(slot) * Superblock.defaultMetadataSlotBytes) }
-    #expect(openError() == .corruptMetadata(path: file.path, detail: "first: of another pool, second: of another pool"))
+    file.patch(old, at: start)
+    guard case .corruptMetadata? = openError() else {
+      Issue.record("it was opened")
+      return
+    }
   }
 
   static let foreign: [(offset: UInt64, bytes: [UInt8], word: String)] = [
@@ -230,22 +263,6 @@ import Testing
     try Pool.format(path: file.path, name: "new", force: true).close()
     file.patch([UInt8](repeating: 0, count: 4096), at: 0)
     #expect(try Pool.open(path: file.path).name == "new")
-  }
-
-  @Test func `a change that cannot be written is refused and the table stays`() throws {
-    let ids = try makePool()
-    // A pool whose file lets nothing be written: opened for reading only, underneath.
-    let readable = try DiskFile(path: file.path, access: .readOnly)
-    let (superblock, _) = try SuperblockCopies(reading: readable).choose(readable)
-    let (table, slot, _) = try MetadataArea(file: readable, superblock: superblock).load()
-    let pool = Pool(
-      superblock: superblock, storage: .disk(readable), location: file.path, table: table, slot: slot, warnings: [])
-    #expect(throws: PoolError.self) { try pool.makeReplica(sizeBytes: 65_536) }
-    #expect(throws: PoolError.self) { try pool.deleteReplica(id: ids[0]) }
-    #expect(pool.replicas.map(\.id) == ids)
-    #expect(pool.freeBytes == pool.totalBytes - 2 * 65_536)
-    #expect(pool.state.withLock { $0.reserved.isEmpty && $0.busy.isEmpty })
-    #expect(pool.state.withLock { $0.lastSequence } == table.sequence + 1)
   }
 }
 

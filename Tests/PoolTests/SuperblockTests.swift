@@ -21,15 +21,21 @@ import Testing
 
   @Test func `lays a pool out`() throws {
     let superblock = try sample()
-    #expect(superblock.metadataOffset == mebibyte)
-    #expect(superblock.dataOffset == 3 * mebibyte)
-    #expect(superblock.clusterCount == 97)
+    #expect(superblock.journalOffset == mebibyte)
+    #expect(superblock.journalBytes == 256 * kibibyte)
+    #expect(superblock.checkpointOffset == mebibyte + 256 * kibibyte)
+    #expect(superblock.dataOffset == 2 * mebibyte)
+    #expect(superblock.clusterCount == 98)
     let large = try #require(
       Superblock.layout(id: .random(), name: "x", clusterBytes: 64 * mebibyte, deviceBytes: 128 * mebibyte, sectorBytes: 4096))
     #expect(large.dataOffset == 64 * mebibyte)
     #expect(large.clusterCount == 1)
-    #expect(Superblock.layout(id: .random(), name: "x", clusterBytes: mebibyte, deviceBytes: 4 * mebibyte - 1, sectorBytes: 512) == nil)
-    #expect(Superblock.smallestDeviceBytes(clusterBytes: mebibyte) == 4 * mebibyte)
+    #expect(Superblock.layout(id: .random(), name: "x", clusterBytes: mebibyte, deviceBytes: 3 * mebibyte - 1, sectorBytes: 512) == nil)
+    #expect(Superblock.smallestDeviceBytes(clusterBytes: mebibyte) == 3 * mebibyte)
+    let huge = try #require(
+      Superblock.layout(id: .random(), name: "x", clusterBytes: mebibyte, deviceBytes: 15 << 40, sectorBytes: 4096))
+    #expect(huge.journalBytes == 256 * mebibyte)
+    #expect(huge.dataOffset < (15 << 40) / 2000, "less than half a thousandth for metadata")
   }
 
   @Test func `survives a round trip and has its fields in their places`() throws {
@@ -38,16 +44,18 @@ import Testing
     #expect(bytes.count == 4096)
     #expect(try Superblock(decoding: bytes) == superblock)
     #expect(Array(bytes[0..<8]) == Array("KEELPOOL".utf8))
-    #expect(Array(bytes[12..<16]) == [1, 0, 0, 0])
+    #expect(Array(bytes[12..<16]) == [2, 0, 0, 0])
     #expect(Array(bytes[24..<40]) == superblock.id.bytes)
     #expect(Array(bytes[40..<48]) == [0, 2, 0x40, 6, 0, 0, 0, 0])
     #expect(Array(bytes[48..<56]) == [0, 0, 0x10, 0, 0, 0, 0, 0])
-    #expect(Array(bytes[56..<64]) == [97, 0, 0, 0, 0, 0, 0, 0])
-    #expect(Array(bytes[64..<72]) == [0, 0, 0x30, 0, 0, 0, 0, 0])
+    #expect(Array(bytes[56..<64]) == [98, 0, 0, 0, 0, 0, 0, 0])
+    #expect(Array(bytes[64..<72]) == [0, 0, 0x20, 0, 0, 0, 0, 0])
     #expect(Array(bytes[72..<80]) == [0, 0, 0x10, 0, 0, 0, 0, 0])
-    #expect(Array(bytes[80..<88]) == [0, 0, 0x10, 0, 0, 0, 0, 0])
+    #expect(Array(bytes[80..<88]) == [0, 0, 4, 0, 0, 0, 0, 0])
     #expect(Array(bytes[88..<96]) == [0, 2, 0, 0, 6, 0, 0, 0])
     #expect(Array(bytes[96..<102]) == Array("fast-1".utf8))
+    #expect(Array(bytes[160..<168]) == [0, 0, 0x14, 0, 0, 0, 0, 0])
+    #expect(Array(bytes[176..<184]) == [1, 0, 0, 0, 0, 0, 0, 0])
   }
 
   @Test func `detects every flipped bit`() throws {
@@ -61,9 +69,12 @@ import Testing
 
   @Test func `tells a later version and unknown features apart from damage`() throws {
     let bytes = try sample().encoded()
-    let later = resealed(bytes) { $0[12] = 2 }
+    let later = resealed(bytes) { $0[12] = 3 }
     #expect(throws: FormatFlaw.newerVersion) { try Superblock(decoding: later) }
-    #expect(Superblock.version(of: later) == 2)
+    #expect(Superblock.version(of: later) == 3)
+    for older in [0, 1] as [UInt8] {
+      #expect(throws: FormatFlaw.olderVersion) { try Superblock(decoding: resealed(bytes) { $0[12] = older }) }
+    }
     let featured = resealed(bytes) { $0[17] = 1 }
     #expect(throws: FormatFlaw.unknownFeatures) { try Superblock(decoding: featured) }
     #expect(Superblock.features(of: featured) == 0x100)
@@ -73,9 +84,9 @@ import Testing
 
   @Test(
     arguments: [
-      (12, [0]), (40, [0, 0, 0, 0]), (47, [0x80]), (48, [1]), (50, [0x18]), (50, [0, 0x10]), (56, [98]), (56, [0]), (63, [0xFF]), (64, [1]),
-      (66, [0x20]), (66, [0]), (74, [0x20]), (72, [1]), (74, [0, 0]), (81, [1]), (82, [0]), (86, [1]), (88, [1, 2]), (92, [0]),
-      (92, [65]), (95, [0xFF]), (96, [0xFF]), (96, [10]),
+      (40, [0, 0, 0, 0]), (47, [0x80]), (48, [1]), (50, [0x18]), (50, [0, 0x10]), (56, [99]), (56, [0]), (63, [0xFF]), (64, [1]),
+      (66, [0x30]), (66, [0]), (74, [0x20]), (72, [1]), (74, [0, 0]), (80, [1]), (82, [1]), (82, [0]), (86, [1]), (88, [1, 2]), (92, [0]),
+      (92, [65]), (95, [0xFF]), (96, [0xFF]), (96, [10]), (160, [1]), (162, [0x10]), (162, [0x20]), (168, [0, 0, 0]), (174, [1]),
     ] as [(Int, [UInt8])])
   func `refuses an impossible layout under a right checksum`(offset: Int, values: [UInt8]) throws {
     let bytes = try resealed(sample().encoded()) { $0.replaceSubrange(offset..<offset + values.count, with: values) }
@@ -94,7 +105,7 @@ import Testing
     for _ in 0..<4_000 {
       let fuzzed = resealed(bytes) { bytes in
         for _ in 0..<Int.random(in: 1...8, using: &generator) {
-          bytes[.random(in: 8..<170, using: &generator)] = .random(in: 0...255, using: &generator)
+          bytes[.random(in: 8..<184, using: &generator)] = .random(in: 0...255, using: &generator)
         }
       }
       if let superblock = try? Superblock(decoding: fuzzed) {

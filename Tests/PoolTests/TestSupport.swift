@@ -192,18 +192,4 @@ extension Pool {
   func makeReplica(sizeBytes: UInt64, blockSizeBytes: UInt32 = 512) throws -> ReplicaInfo {
     try createReplica(id: .random(), volumeID: .random(), sizeBytes: sizeBytes, blockSizeBytes: blockSizeBytes)
   }
-
-  /// A pool of 64 KiB clusters with one replica whose clusters lie in several places.
-  func makeFragmentedReplica(sizeBytes: UInt64) throws -> ReplicaInfo {
-    var fillers: [ReplicaInfo] = []
-    while freeBytes >= 2 * clusterBytes { fillers.append(try makeReplica(sizeBytes: 2 * clusterBytes)) }
-    var index = 0
-    while freeBytes < sizeBytes {
-      try deleteReplica(id: fillers[index].id)
-      index += 2
-    }
-    let replica = try makeReplica(sizeBytes: sizeBytes)
-    for (index, filler) in fillers.enumerated() where index % 2 == 1 { try deleteReplica(id: filler.id) }
-    return replica
-  }
 }

@@ -31,9 +31,14 @@ final class NodeContext: Sendable {
     transports = reactors.map { $0.call { ReactorBound(TransportContext(reactor: $0)) } }
   }
 
-  /// Which reactor serves a volume: its replica on this node, and its nexus, so that a local write never changes threads.
+  /// Which reactor serves the nexus of a volume that has no replica here; one that has is with its replica.
   func reactorPosition(of volume: VolumeID) -> Int {
     Int(Identifier128(volume.description)!.low % UInt64(reactors.count))
+  }
+
+  /// Which reactor serves a pool: all its replicas, as they share its metadata without locks.
+  func reactorPosition(ofPool name: String) -> Int {
+    Int(name.utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 } % UInt32(reactors.count))
   }
 
   /// Controller ids of this node, apart from those of other nodes with paths to the same volume (R19).
@@ -72,6 +77,7 @@ final class NodeContext: Sendable {
     let location = pool.location
     return PoolStatus(
       name: pool.name, uuid: pool.id.description, kind: pool.isVolatile ? .memory : location.hasPrefix("/dev/") ? .block : .file,
-      path: location, sizeBytes: pool.totalBytes, freeBytes: pool.freeBytes, clusterBytes: pool.clusterBytes, state: .ready)
+      path: location, sizeBytes: pool.totalBytes, freeBytes: pool.freeBytes, clusterBytes: pool.clusterBytes,
+      state: pool.report.isFaulted ? .faulted : .ready, message: pool.report.message)
   }
 }

@@ -93,7 +93,7 @@ final class ReplicaKeeper: Sendable {
         try pool.createReplica(
           id: id, volumeID: volume, sizeBytes: assignment.sizeBytes, blockSizeBytes: assignment.blockSizeBytes)
       }
-      let position = node.reactorPosition(of: assignment.volumeID)
+      let position = node.reactorPosition(ofPool: assignment.pool)
       let opened = node.reactors[position].call { reactor -> Result<ReactorBound<PoolReplica>, PoolError> in
         do throws(PoolError) {
           return .success(ReactorBound(try pool.openReplica(id, on: reactor)))

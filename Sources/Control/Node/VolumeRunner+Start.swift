@@ -118,6 +118,14 @@ extension VolumeRunner {
     return place
   }
 
+  /// Where its local replica is, so that a local write never changes threads.
+  var reactorPosition: Int {
+    guard let local = assignment.replicas.first(where: { $0.node == node.name }) else {
+      return node.reactorPosition(of: assignment.volumeID)
+    }
+    return node.reactorPosition(ofPool: local.pool)
+  }
+
   /// A replica that this nexus can do I/O on.
   struct Link {
     let id: ReplicaID
@@ -137,7 +145,7 @@ extension VolumeRunner {
       return .success(Link(id: place.id, node: place.node, device: ReactorBound(local.device.value), remote: nil))
     }
     guard let address = place.address else { return .failure(Unreachable(reason: place.why)) }
-    let position = node.reactorPosition(of: assignment.volumeID)
+    let position = reactorPosition
     let remote = makeRemote(place.id, address, position)
     let outcome = node.reactors[position].callAsynchronously {
       (_, done: @escaping @Sendable (Result<ReactorBound<BlockDevice>, HostError>) -> Void) in
@@ -170,7 +178,7 @@ extension VolumeRunner {
   private func close(_ link: Link) { if let remote = link.remote { close(remote) } }
 
   func close(_ remote: ReactorBound<RemoteController>) {
-    let reactor = node.reactors[node.reactorPosition(of: assignment.volumeID)]
+    let reactor = node.reactors[reactorPosition]
     _ = reactor.callAsynchronously { (_, done: @escaping @Sendable (Bool) -> Void) in
       remote.value.stateChanged = nil
       remote.value.close { done(true) }
@@ -178,7 +186,7 @@ extension VolumeRunner {
   }
 
   private func serve(_ links: [Link], _ claim: MembershipRecord) {
-    let reactor = node.reactors[node.reactorPosition(of: assignment.volumeID)]
+    let reactor = node.reactors[reactorPosition]
     let (size, blockSize) = (assignment.sizeBytes, assignment.blockSizeBytes)
     let members = links.map { NexusMember(replica: $0.id.description, state: .inSync) }
     let bound = ReactorBound(links)

@@ -6,6 +6,12 @@ struct ByteWriter {
     unsafe withUnsafeBytes(of: value.littleEndian) { unsafe bytes.append(contentsOf: $0) }
   }
 
+  /// A kind byte and numbers.
+  mutating func append(kind: UInt8, _ numbers: UInt32...) {
+    append(kind)
+    for number in numbers { append(number) }
+  }
+
   mutating func append(_ identifier: Identifier) { bytes += identifier.bytes }
 
   mutating func append(bytes more: some Sequence<UInt8>) { bytes += more }
@@ -53,16 +59,23 @@ struct ByteReader {
   }
 }
 
-/// What is wrong with bytes that should be a superblock or a replica table.
+/// What is wrong with bytes that should be a superblock or other metadata.
 enum FormatFlaw: Error, CaseIterable {
   case wrongMagic
   case wrongChecksum
   case tooShort
   case newerVersion
+  case olderVersion
   case unknownFeatures
   case impossibleLayout
   case wrongPool
   case wrongCount
+  case wrongPlace
+  case unknownEntry
+  case impossibleEntry
+  case unknownLayer
+  case brokenChain
+  case missingRecords
   case duplicateReplica
   case impossibleReplica
   case extentOutside
@@ -74,10 +87,17 @@ enum FormatFlaw: Error, CaseIterable {
     case .wrongChecksum: "wrong checksum"
     case .tooShort: "cut off"
     case .newerVersion: "newer version"
+    case .olderVersion: "older version"
     case .unknownFeatures: "unknown features"
     case .impossibleLayout: "impossible layout"
     case .wrongPool: "of another pool"
     case .wrongCount: "counts that do not agree"
+    case .wrongPlace: "not where it belongs"
+    case .unknownEntry: "an entry of an unknown kind"
+    case .impossibleEntry: "an impossible entry"
+    case .unknownLayer: "a layer that does not exist"
+    case .brokenChain: "not the successor of its predecessor"
+    case .missingRecords: "records that were durable are missing"
     case .duplicateReplica: "a replica twice"
     case .impossibleReplica: "an impossible replica"
     case .extentOutside: "clusters outside of the pool"

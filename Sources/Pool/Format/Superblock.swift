@@ -1,17 +1,16 @@
 import Reactor
 
 /// The first block of a pool: what it is and where its parts are. `FORMAT.md` has the fields.
-struct Superblock: Equatable {
+struct Superblock: Equatable, Sendable {
   static let byteCount = 4096
   static let magic: [UInt8] = Array("KEELPOOL".utf8)
-  static let version: UInt32 = 1
+  static let version: UInt32 = 2
   /// Where the two copies are: far enough apart that whoever overwrites the start of a disk hits one only.
   static let copyOffsets: [UInt64] = [0, 512 << 10]
-  /// Where the first slot of the replica table is.
-  static let metadataOffset: UInt64 = 1 << 20
-  static let defaultMetadataSlotBytes: UInt64 = 1 << 20
-  static let maximumMetadataSlotBytes: UInt64 = 64 << 20
+  /// Where the journal of a new pool is.
+  static let firstJournalOffset: UInt64 = 1 << 20
   static let clusterSizes: ClosedRange<UInt64> = (64 << 10)...(64 << 20)
+  static let journalSizes: ClosedRange<UInt64> = (128 << 10)...(1 << 30)
   static let maximumNameBytes = 64
   /// Incompatible features this version understands: none yet.
   static let knownFeatures: UInt32 = 0
@@ -20,36 +19,69 @@ struct Superblock: Equatable {
 
   var id: Identifier
   var name: String
+  /// Of two copies that differ the higher one counts.
+  var revision: UInt64 = 1
   var clusterBytes: UInt64
   var clusterCount: UInt64
   /// Size of the file or device the pool was made for.
   var deviceBytes: UInt64
-  var metadataOffset: UInt64
-  var metadataSlotBytes: UInt64
+  var journalOffset: UInt64
+  var journalBytes: UInt64
+  /// Where the first of two checkpoint slots is.
+  var checkpointOffset: UInt64
+  var checkpointSlotBytes: UInt64
   /// Where cluster 0 starts, a multiple of `clusterBytes`.
   var dataOffset: UInt64
   var sectorBytes: UInt32
 
+  var geometry: PoolGeometry { PoolGeometry(clusterBytes: clusterBytes, clusterCount: clusterCount, dataOffset: dataOffset) }
+
   /// The layout for a device of `deviceBytes`; nil if not even one cluster fits.
-  static func layout(id: Identifier, name: String, clusterBytes: UInt64, deviceBytes: UInt64, sectorBytes: UInt32) -> Superblock? {
-    let dataOffset = smallestDeviceBytes(clusterBytes: clusterBytes) - clusterBytes
-    guard deviceBytes <= UInt64(Int64.max), deviceBytes >= dataOffset + clusterBytes else { return nil }
+  static func layout(
+    id: Identifier, name: String, clusterBytes: UInt64, deviceBytes: UInt64, sectorBytes: UInt32, journalBytes: UInt64? = nil
+  ) -> Superblock? {
+    guard deviceBytes <= UInt64(Int64.max) else { return nil }
+    let journal = journalBytes ?? Self.journalBytes(deviceBytes: deviceBytes, clusterBytes: clusterBytes)
+    let slot = slotBytes(clusterCount: deviceBytes / clusterBytes, clusterBytes: clusterBytes, deviceBytes: deviceBytes)
+    let checkpoints = firstJournalOffset + journal
+    let dataOffset = (checkpoints + 2 * slot).roundedUpQuotient(by: clusterBytes) * clusterBytes
+    guard deviceBytes >= dataOffset + clusterBytes, deviceBytes / clusterBytes < UInt64(UInt32.max) else { return nil }
     return Superblock(
-      id: id, name: name, clusterBytes: clusterBytes, clusterCount: (deviceBytes - dataOffset) / clusterBytes,
-      deviceBytes: deviceBytes, metadataOffset: metadataOffset, metadataSlotBytes: defaultMetadataSlotBytes, dataOffset: dataOffset,
-      sectorBytes: sectorBytes)
+      id: id, name: name, clusterBytes: clusterBytes, clusterCount: (deviceBytes - dataOffset) / clusterBytes, deviceBytes: deviceBytes,
+      journalOffset: firstJournalOffset, journalBytes: journal, checkpointOffset: checkpoints, checkpointSlotBytes: slot,
+      dataOffset: dataOffset, sectorBytes: sectorBytes)
   }
+
+  /// A 4096th of the device within limits: large enough that checkpoints are rare, small enough that opening is quick.
+  private static func journalBytes(deviceBytes: UInt64, clusterBytes: UInt64) -> UInt64 {
+    let least: UInt64 = clusterBytes > 4 << 20 ? 1 << 20 : 256 << 10
+    return min(max(deviceBytes / 4096, least), 256 << 20) & ~4095
+  }
+
+  /// Room for every cluster and as many holes, and for what there is to know of replicas.
+  static func slotBytes(clusterCount: UInt64, clusterBytes: UInt64, deviceBytes: UInt64) -> UInt64 {
+    let maskBytes = (clusterBytes / PoolGeometry.blockBytes + 63) / 64 * 8
+    let body = clusterCount * (16 + maskBytes + 12 + maskBytes + 10) + objectBytes(deviceBytes: deviceBytes)
+    // Chunks have a header each and are padded.
+    let padded = body + (body / UInt64(CheckpointWriter.chunkBytes) + 2) * 8192
+    return UInt64(CheckpointHeader.byteCount) + padded.roundedUpQuotient(by: 4096) * 4096
+  }
+
+  /// Bytes of a checkpoint for replicas and snapshots.
+  static func objectBytes(deviceBytes: UInt64) -> UInt64 { min(max(deviceBytes / 1024, 256 << 10), 64 << 20) }
 
   /// What a pool of one cluster needs.
   static func smallestDeviceBytes(clusterBytes: UInt64) -> UInt64 {
-    ((metadataOffset + 2 * defaultMetadataSlotBytes).roundedUpQuotient(by: clusterBytes) + 1) * clusterBytes
+    var size = clusterBytes
+    while layout(id: .none, name: "x", clusterBytes: clusterBytes, deviceBytes: size, sectorBytes: 512) == nil { size += clusterBytes }
+    return size
   }
 
-  /// What stands in for a superblock in a pool in memory: no metadata area, clusters from the first byte.
+  /// What stands in for a superblock in a pool in memory: no metadata on storage, clusters from the first byte.
   static func volatile(id: Identifier, name: String, clusterBytes: UInt64, clusterCount: UInt64) -> Superblock {
     Superblock(
       id: id, name: name, clusterBytes: clusterBytes, clusterCount: clusterCount, deviceBytes: clusterCount * clusterBytes,
-      metadataOffset: 0, metadataSlotBytes: defaultMetadataSlotBytes, dataOffset: 0, sectorBytes: 512)
+      journalOffset: 0, journalBytes: 0, checkpointOffset: 0, checkpointSlotBytes: 0, dataOffset: 0, sectorBytes: 512)
   }
 
   /// Whether `name` may name a pool: printable and not too long.
@@ -70,11 +102,15 @@ struct Superblock: Equatable {
     writer.append(clusterBytes)
     writer.append(clusterCount)
     writer.append(dataOffset)
-    writer.append(metadataOffset)
-    writer.append(metadataSlotBytes)
+    writer.append(journalOffset)
+    writer.append(journalBytes)
     writer.append(sectorBytes)
     writer.append(UInt32(name.utf8.count))
     writer.append(bytes: name.utf8)
+    writer.pad(to: 160)
+    writer.append(checkpointOffset)
+    writer.append(checkpointSlotBytes)
+    writer.append(revision)
     writer.pad(to: Self.byteCount)
     unsafe writer.replace(at: Self.checksumOffset, with: CRC32C.checksum(writer.bytes.span.bytes))
     return writer.bytes
@@ -92,7 +128,7 @@ struct Superblock: Equatable {
     guard unsafe CRC32C.checksum(cleared.bytes.span.bytes) == checksum else { throw .wrongChecksum }
     let version = try reader.read(UInt32.self)
     guard version <= Self.version else { throw .newerVersion }
-    guard version > 0 else { throw .impossibleLayout }
+    guard version == Self.version else { throw .olderVersion }
     guard try reader.read(UInt32.self) & ~Self.knownFeatures == 0 else { throw .unknownFeatures }
     _ = try reader.read(UInt32.self)
     id = try reader.readIdentifier()
@@ -100,14 +136,18 @@ struct Superblock: Equatable {
     clusterBytes = try reader.read(UInt64.self)
     clusterCount = try reader.read(UInt64.self)
     dataOffset = try reader.read(UInt64.self)
-    metadataOffset = try reader.read(UInt64.self)
-    metadataSlotBytes = try reader.read(UInt64.self)
+    journalOffset = try reader.read(UInt64.self)
+    journalBytes = try reader.read(UInt64.self)
     sectorBytes = try reader.read(UInt32.self)
     let nameBytes = try reader.read(UInt32.self)
     guard nameBytes <= UInt32(Self.maximumNameBytes),
       let name = String(validating: try reader.take(Int(nameBytes)), as: UTF8.self), Self.isValidName(name)
     else { throw .impossibleLayout }
     self.name = name
+    _ = try reader.take(Self.maximumNameBytes - Int(nameBytes))
+    checkpointOffset = try reader.read(UInt64.self)
+    checkpointSlotBytes = try reader.read(UInt64.self)
+    revision = try reader.read(UInt64.self)
     guard isPossible else { throw .impossibleLayout }
   }
 
@@ -122,28 +162,45 @@ struct Superblock: Equatable {
   }
 
   private init(
-    id: Identifier, name: String, clusterBytes: UInt64, clusterCount: UInt64, deviceBytes: UInt64, metadataOffset: UInt64,
-    metadataSlotBytes: UInt64, dataOffset: UInt64, sectorBytes: UInt32
+    id: Identifier, name: String, clusterBytes: UInt64, clusterCount: UInt64, deviceBytes: UInt64, journalOffset: UInt64,
+    journalBytes: UInt64, checkpointOffset: UInt64, checkpointSlotBytes: UInt64, dataOffset: UInt64, sectorBytes: UInt32
   ) {
     self.id = id
     self.name = name
     self.clusterBytes = clusterBytes
     self.clusterCount = clusterCount
     self.deviceBytes = deviceBytes
-    self.metadataOffset = metadataOffset
-    self.metadataSlotBytes = metadataSlotBytes
+    self.journalOffset = journalOffset
+    self.journalBytes = journalBytes
+    self.checkpointOffset = checkpointOffset
+    self.checkpointSlotBytes = checkpointSlotBytes
     self.dataOffset = dataOffset
     self.sectorBytes = sectorBytes
   }
 
-  /// Whether the parts lie one after the other inside the device. A checksum proves what was written, not that it makes sense.
+  /// Whether the parts lie inside the device and none on another. A checksum proves what was written, not that it makes sense.
   private var isPossible: Bool {
     guard Self.clusterSizes.contains(clusterBytes), clusterBytes.nonzeroBitCount == 1, sectorBytes == 512 || sectorBytes == 4096,
-      deviceBytes <= UInt64(Int64.max), clusterCount > 0, dataOffset < deviceBytes, dataOffset % clusterBytes == 0,
-      clusterCount <= (deviceBytes - dataOffset) / clusterBytes,
-      metadataSlotBytes >= 4096, metadataSlotBytes % 4096 == 0, metadataSlotBytes <= Self.maximumMetadataSlotBytes,
-      metadataOffset % 4096 == 0, metadataOffset >= Self.copyOffsets[1] + UInt64(Self.byteCount), metadataOffset <= dataOffset
+      deviceBytes <= UInt64(Int64.max), clusterCount > 0, clusterCount < UInt64(UInt32.max), dataOffset < deviceBytes,
+      dataOffset % clusterBytes == 0, clusterCount <= (deviceBytes - dataOffset) / clusterBytes, Self.journalSizes.contains(journalBytes),
+      checkpointSlotBytes <= deviceBytes / 2,
+      checkpointSlotBytes >= Self.slotBytes(clusterCount: clusterCount, clusterBytes: clusterBytes, deviceBytes: deviceBytes),
+      (journalOffset | journalBytes | checkpointOffset | checkpointSlotBytes) % 4096 == 0
     else { return false }
-    return dataOffset - metadataOffset >= 2 * metadataSlotBytes
+    let parts = [
+      (start: Self.copyOffsets[1], count: UInt64(Self.byteCount)), (start: journalOffset, count: journalBytes),
+      (start: checkpointOffset, count: 2 * checkpointSlotBytes), (start: dataOffset, count: clusterCount * clusterBytes),
+    ].sorted { $0.start < $1.start }
+    var end = Self.copyOffsets[0] + UInt64(Self.byteCount)
+    for part in parts {
+      guard part.start >= end, part.start <= deviceBytes, part.count <= deviceBytes - part.start else { return false }
+      end = part.start + part.count
+    }
+    return true
   }
+}
+
+extension UInt64 {
+  /// How many pieces of `size` hold this many bytes.
+  func roundedUpQuotient(by size: UInt64) -> UInt64 { self / size + (self % size == 0 ? 0 : 1) }
 }

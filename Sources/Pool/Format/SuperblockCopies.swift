@@ -37,6 +37,8 @@ struct SuperblockCopies {
       switch outcome {
       case .failure(.newerVersion):
         throw .newerVersion(path: path, found: Superblock.version(of: block), supported: Superblock.version)
+      case .failure(.olderVersion):
+        throw .olderVersion(path: path, found: Superblock.version(of: block), supported: Superblock.version)
       case .failure(.unknownFeatures): throw .unknownFeatures(path: path, bits: Superblock.features(of: block))
       default: break
       }
@@ -44,7 +46,11 @@ struct SuperblockCopies {
     switch (outcomes[0], outcomes[1]) {
     case (.success(let first), .success(let second)):
       if first == second { return (first, nil) }
-      return (first, "the two copies of the superblock of \(path) differ; the first is used")
+      let isFirst = first.revision >= second.revision
+      return (
+        isFirst ? first : second,
+        "the two copies of the superblock of \(path) differ; the \(isFirst ? "first" : "second"), which is later, is used"
+      )
     case (.success(let first), .failure(let flaw)):
       return (first, "the second copy of the superblock of \(path) is damaged (\(flaw.explanation)); the first is used")
     case (.failure(let flaw), .success(let second)):

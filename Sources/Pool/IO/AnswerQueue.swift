@@ -7,6 +7,8 @@ import Reactor
     let client: Unmanaged<BlockClient>
     let token: UInt64
     let status: BlockStatus
+    /// Which device of several that share the queue.
+    var device: Int32 = 0
 
     /// Tells the client. The caller holds nothing of the queue while this runs, for the client may submit again.
     @inline(__always)

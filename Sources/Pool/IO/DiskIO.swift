@@ -2,10 +2,10 @@ import CLinux
 import Glibc
 import Reactor
 
-/// Carries out block requests on a file or block device: the machine inside `FileDevice` and the replicas of disk pools.
+/// Carries out block requests on a file or block device: the machine inside `FileDevice`.
 ///
 /// A request takes one of `slotCount` slots, and its number is the token of the operations on the descriptor; when all are
-/// taken, it waits in a bounded queue; beyond that it is answered `busy`. A request that the extents, a short transfer or its size
+/// taken, it waits in a bounded queue; beyond that it is answered `busy`. A request that a short transfer or its size
 /// divides is done piece by piece, one in flight at a time. Zeroing and deallocation beyond `directZeroBytes` are bulk: at most
 /// `bulkLimit` pieces of all such requests are in flight, in turns, since the kernel holds a file's lock in each.
 ///
@@ -25,7 +25,6 @@ import Reactor
   private let descriptor: Int32
   private let sectorMask: UInt64
   private let isReadOnly: Bool
-  private let extents: ExtentMap
   private let slots: UnsafeMutablePointer<Slot>
   private let zeros: UnsafeMutableRawPointer
   /// A copy of `handlerID`: reading that of another module costs an exclusivity check.
@@ -46,13 +45,12 @@ import Reactor
   private(set) var inFlight = 0
 
   /// Binds a file to `reactor`; called on its thread. `close` must be called before the last reference goes.
-  init(file: DiskFile, extents: ExtentMap, reactor: Reactor) {
+  init(file: DiskFile, reactor: Reactor) {
     self.reactor = reactor
     self.file = file
     descriptor = file.descriptor
     sectorMask = UInt64(file.sectorBytes) - 1
     isReadOnly = file.access == .readOnly
-    self.extents = extents
     unsafe zeros = ZeroBuffer.shared.base
     unsafe slots = .allocate(capacity: Self.slotCount)
     super.init()
@@ -132,7 +130,7 @@ import Reactor
       unsafe slot.pointee.isBulk = request.byteCount > Self.directZeroBytes
       unsafe slot.pointee.step = unsafe slot.pointee.isBulk && canZeroRanges ? .zeroRange : .writeZeros
     case .deallocate:
-      // Only whole 4 KiB blocks of the device (R9). Extents and pieces are multiples of it.
+      // Only whole 4 KiB blocks of the device (R9). Pieces are multiples of it.
       unsafe slot.pointee.offset = min(request.offsetBytes &+ 4095, .max - 4095) & ~4095
       unsafe slot.pointee.end = (request.offsetBytes &+ request.byteCount) & ~4095
       unsafe slot.pointee.isDurable = false
@@ -174,27 +172,26 @@ import Reactor
     let token = UInt64(UInt32(index))
     if step == .sync { return reactor.sync(descriptor, id, token: token) }
     let offset = unsafe slot.pointee.offset
-    let (storageOffset, contiguousBytes) = extents.locate(offset)
-    var piece = unsafe min(slot.pointee.end &- offset, contiguousBytes)
+    var piece = unsafe slot.pointee.end &- offset
     switch step {
     case .read:
       unsafe reactor.read(
-        descriptor, into: slot.pointee.buffer!, byteCount: Int(piece), offsetBytes: storageOffset, id, token: token)
+        descriptor, into: slot.pointee.buffer!, byteCount: Int(piece), offsetBytes: offset, id, token: token)
     case .write:
       unsafe reactor.write(
-        descriptor, from: slot.pointee.buffer!, byteCount: Int(piece), offsetBytes: storageOffset,
+        descriptor, from: slot.pointee.buffer!, byteCount: Int(piece), offsetBytes: offset,
         durably: slot.pointee.isDurable, id, token: token)
     case .writeZeros:
       piece = min(piece, UInt64(ZeroBuffer.byteCount))
       unsafe reactor.write(
-        descriptor, from: zeros, byteCount: Int(piece), offsetBytes: storageOffset, durably: slot.pointee.isDurable, id,
+        descriptor, from: zeros, byteCount: Int(piece), offsetBytes: offset, durably: slot.pointee.isDurable, id,
         token: token)
     case .zeroRange:
       piece = min(piece, Self.bulkPieceBytes)
-      reactor.zeroRange(descriptor, offsetBytes: storageOffset, byteCount: piece, id, token: token)
+      reactor.zeroRange(descriptor, offsetBytes: offset, byteCount: piece, id, token: token)
     case .punchHole:
       piece = min(piece, Self.bulkPieceBytes)
-      reactor.punchHole(descriptor, offsetBytes: storageOffset, byteCount: piece, id, token: token)
+      reactor.punchHole(descriptor, offsetBytes: offset, byteCount: piece, id, token: token)
     case .sync: break
     }
     unsafe slot.pointee.pieceBytes = piece

@@ -11,7 +11,7 @@ public final class FileDevice: BlockDevice {
   public init(file: DiskFile, on reactor: Reactor) {
     self.file = file
     let size = file.sizeBytes / UInt64(file.sectorBytes) * UInt64(file.sectorBytes)
-    io = DiskIO(file: file, extents: ExtentMap(storageOffset: 0, byteCount: size), reactor: reactor)
+    io = DiskIO(file: file, reactor: reactor)
     super.init(sizeBytes: size, blockSizeBytes: file.sectorBytes)
   }
 

@@ -1,52 +1,56 @@
 import Reactor
 
-/// A replica of a pool, as a block device of one reactor. Made by `Pool.openReplica`; `close` before letting go.
-public class PoolReplica: BlockDevice {
-  public final let id: Identifier
-  public final let volumeID: Identifier
-  private final let pool: Pool
-  private final var isClosed = false
+/// A replica of a pool, as a block device of the pool's reactor. Made by `Pool.openReplica`; `close` before letting go.
+///
+/// Reads of blocks that nobody wrote are zeros. Deallocate gives clusters back to the pool as soon as nothing is left in them, in
+/// however small pieces they are trimmed. A write that needs a cluster when there is none ends with `capacityExceeded`; reads
+/// and overwrites go on (R16).
+public final class PoolReplica: BlockDevice {
+  public let id: Identifier
+  public let volumeID: Identifier
+  private let pool: Pool
+  private let engine: PoolEngine
+  private let device: Int
+  private var isClosed = false
 
-  init(_ info: ReplicaInfo, pool: Pool) {
-    id = info.id
-    volumeID = info.volumeID
+  init(_ header: ReplicaHeader, pool: Pool, engine: PoolEngine) {
+    id = header.id
+    volumeID = header.volumeID
     self.pool = pool
-    super.init(sizeBytes: info.sizeBytes, blockSizeBytes: info.blockSizeBytes)
+    self.engine = engine
+    device = engine.open(header.id)
+    super.init(sizeBytes: header.sizeBytes, blockSizeBytes: header.blockSizeBytes)
   }
 
   /// Whether its content ends with the process.
-  public final var isVolatile: Bool { pool.isVolatile }
+  public var isVolatile: Bool { pool.isVolatile }
 
   /// Requests that were submitted and have not been answered.
-  public var inFlight: Int { preconditionFailure("inFlight is not implemented") }
+  public var inFlight: Int { isClosed ? 0 : engine.devices[device].inFlight }
 
-  /// Leaves the reactor. Nothing may be in flight.
-  public final func close() {
+  public override func submit(_ request: BlockRequest, for client: BlockClient) {
+    precondition(!isClosed, "a request for a closed device")
+    engine.submit(request, device: device, for: client, isAccepted: accepts(request))
+  }
+
+  /// Takes regions into the activity log, durably, before a write touches them (R5). Several at once share one device write.
+  public func logActivity(_ regions: [Range<Int>], done: @escaping (PoolError?) -> Void) {
+    engine.setRegions(.activity, of: id, regions, isMember: true, done: done)
+  }
+
+  /// What the pool knows of it beside its data.
+  public var metadata: ReplicaMetadata { ReplicaMetadata(engine.state.replicas[id]!) }
+
+  /// The pool made it larger.
+  public func takeGrowth() {
+    if let size = engine.state.replicas[id]?.header.sizeBytes { grow(toSizeBytes: size) }
+  }
+
+  /// Leaves the pool. Nothing may be in flight.
+  public func close() {
     if isClosed { return }
+    precondition(inFlight == 0, "a device is closed with requests in flight")
     isClosed = true
-    leaveReactor()
-    pool.replicaClosed(id)
+    engine.close(device)
   }
-
-  func leaveReactor() { preconditionFailure("leaveReactor is not implemented") }
-}
-
-/// A replica on a file or block device.
-final class DiskReplica: PoolReplica {
-  private let io: DiskIO
-
-  init(_ info: ReplicaInfo, pool: Pool, file: DiskFile, extents: ExtentMap, reactor: Reactor) {
-    io = DiskIO(file: file, extents: extents, reactor: reactor)
-    super.init(info, pool: pool)
-  }
-
-  override var inFlight: Int { io.inFlight }
-
-  override func submit(_ request: BlockRequest, for client: BlockClient) {
-    io.submit(request, for: client, isAccepted: accepts(request))
-  }
-
-  override func discardUnstarted(of client: BlockClient) { io.discardUnstarted(of: client) }
-
-  override func leaveReactor() { io.close() }
 }

@@ -4,6 +4,8 @@ import Reactor
 @safe struct WaitingQueue: ~Copyable {
   @safe struct Entry {
     let request: BlockRequest
+    /// Which device of several that share the queue.
+    var device: Int32 = 0
     let client: Unmanaged<BlockClient>
   }
 

@@ -3,8 +3,8 @@ import Glibc
 import Reactor
 
 /// Calls that wait: for control threads, never for reactors.
-extension DiskFile {
-  /// Zeroing and discarding go in pieces of this size, so that I/O on the same file gets its turn in between.
+extension DiskFile: MetadataSource {
+  /// Zeroing goes in pieces of this size, so that I/O on the same file gets its turn in between.
   static let zeroPieceBytes: UInt64 = 64 << 20
 
   /// Reads up to `byteCount` bytes (a multiple of 4096) at `offsetBytes` (a multiple of the sector size); fewer at the end.
@@ -50,6 +50,43 @@ extension DiskFile {
     }
   }
 
+  // MARK: As a pool's disk
+
+  /// Reads exactly this much; 0 or -errno.
+  func readFully(into buffer: UnsafeMutableRawPointer, byteCount: Int, offsetBytes: UInt64) -> Int32 {
+    var done = 0
+    while done < byteCount {
+      let count = unsafe pread(descriptor, buffer + done, byteCount - done, off_t(offsetBytes) + off_t(done))
+      if count > 0 { done += count } else if count == 0 || errno != EINTR { return count == 0 ? -EIO : -errno }
+    }
+    return 0
+  }
+
+  /// Writes exactly this much; 0 or -errno.
+  func writeFully(from buffer: UnsafeRawPointer, byteCount: Int, offsetBytes: UInt64) -> Int32 {
+    var done = 0
+    while done < byteCount {
+      let count = unsafe pwrite(descriptor, buffer + done, byteCount - done, off_t(offsetBytes) + off_t(done))
+      if count > 0 { done += count } else if count == 0 || errno != EINTR { return count == 0 ? -EIO : -errno }
+    }
+    return 0
+  }
+
+  func synchronizeResult() -> Int32 { fdatasync(descriptor) == 0 ? 0 : -errno }
+
+  /// Gives a range back to the storage, after which it reads zeros; 0 or -errno.
+  func punchHole(offsetBytes: UInt64, byteCount: UInt64) -> Int32 {
+    var offset = offsetBytes
+    let end = offsetBytes + byteCount
+    while offset < end {
+      let piece = min(end - offset, 1 << 30)
+      let code = keelson_fallocate(descriptor, Self.punchHoleMode, offset, piece)
+      if code < 0 && code != -EINTR { return code }
+      if code == 0 { offset += piece }
+    }
+    return 0
+  }
+
   /// Makes what was written durable.
   func synchronize() throws(PoolError) {
     guard fdatasync(descriptor) == 0 else { throw .system(path: path, action: "make writes durable on", code: errno) }
@@ -77,17 +114,6 @@ extension DiskFile {
       } else if code != -EINTR {
         throw .system(path: path, action: "zero \(piece) bytes at offset \(offset) of", code: -code)
       }
-    }
-  }
-
-  /// Gives a range back to the storage where it can take it; otherwise nothing happens.
-  func discard(offsetBytes: UInt64, byteCount: UInt64) {
-    var offset = offsetBytes
-    let end = offsetBytes + byteCount
-    while offset < end {
-      let piece = min(end - offset, Self.zeroPieceBytes)
-      guard keelson_fallocate(descriptor, Self.punchHoleMode, offset, piece) == 0 else { return }
-      offset += piece
     }
   }
 

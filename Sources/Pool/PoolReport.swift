@@ -1,0 +1,44 @@
+import Reactor
+import Synchronization
+
+/// What a pool tells of its health; from any thread.
+public final class PoolReport: Sendable {
+  public enum Operation: String, Sendable { case read, write, flush }
+
+  private struct State {
+    var message: String?
+    var readErrors: UInt64 = 0
+    var writeErrors: UInt64 = 0
+    var lastError: String?
+  }
+
+  private let location: String
+  private let state = Mutex(State())
+
+  init(location: String) { self.location = location }
+
+  /// Whether metadata could not be written: the pool is read-only from then on.
+  public var isFaulted: Bool { state.withLock { $0.message != nil } }
+
+  /// Why it is faulted: what failed, where and how.
+  public var message: String? { state.withLock { $0.message } }
+
+  /// Failed reads and writes of data, and the last of them.
+  public var errors: (reads: UInt64, writes: UInt64, last: String?) {
+    state.withLock { ($0.readErrors, $0.writeErrors, $0.lastError) }
+  }
+
+  func fault(_ operation: Operation, code: Int32, what: String) {
+    let text = "could not \(operation.rawValue) \(what) on \(location): \(SystemError.message(code))"
+    state.withLock { if $0.message == nil { $0.message = text } }
+  }
+
+  func note(_ operation: Operation, code: Int32, replica: Identifier, offsetBytes: UInt64) {
+    let text =
+      "could not \(operation.rawValue) at offset \(offsetBytes) of replica \(replica) on \(location): \(SystemError.message(code))"
+    state.withLock { state in
+      if operation == .read { state.readErrors += 1 } else { state.writeErrors += 1 }
+      state.lastError = text
+    }
+  }
+}

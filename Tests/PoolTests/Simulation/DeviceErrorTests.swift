@@ -1,0 +1,49 @@
+import Reactor
+import Testing
+
+@testable import Pool
+
+@Suite struct DeviceErrorTests {
+  @Test func `a failed write of metadata makes the pool read-only, and nothing hangs`() throws {
+    for seed in 1...20 as ClosedRange<UInt64> {
+      let simulation = PoolSimulation(seed: seed)
+      let id = Identifier.random()
+      var created: PoolError??
+      simulation.engine.createReplica(id: id, volumeID: .random(), sizeBytes: 1 << 20, blockSizeBytes: 512, isThick: false) {
+        created = .some($0)
+      }
+      simulation.disk.runUntilIdle()
+      #expect(created == .some(nil))
+      let device = simulation.engine.open(id)
+      simulation.disk.failsAfter = Int(seed)
+      var clients: [SimulatedClient] = []
+      for index in 0..<30 {
+        let client = SimulatedClient(.write, id, index * 8..<index * 8 + 8)
+        clients.append(client)
+        simulation.engine.submit(
+          blockRequest(client), device: device, for: client, isAccepted: true)
+        if index % 3 == 0 { simulation.disk.runUntilIdle() }
+      }
+      simulation.disk.runUntilIdle()
+      #expect(clients.allSatisfy { $0.status != nil }, "seed \(seed): a request never ended")
+      #expect(clients.contains { $0.status == .writeFault })
+      #expect(simulation.engine.isFaulted || simulation.engine.report.errors.writes > 0)
+      if simulation.engine.isFaulted {
+        #expect(simulation.engine.report.message?.contains("image") == true)
+        var refused: PoolError??
+        simulation.engine.deleteReplica(id: .random()) { refused = .some($0) }
+        #expect(refused != nil)
+      }
+      let read = SimulatedClient(.read, id, 0..<8)
+      simulation.engine.submit(blockRequest(read), device: device, for: read, isAccepted: true)
+      simulation.disk.runUntilIdle()
+      #expect(read.status == .success, "reads go on")
+    }
+  }
+
+  private func blockRequest(_ client: SimulatedClient) -> BlockRequest {
+    unsafe BlockRequest(
+      client.operation, offsetBytes: UInt64(client.range.lowerBound) * 512, byteCount: UInt64(client.range.count) * 512,
+      buffer: client.buffer, token: 0)
+  }
+}
