@@ -25,7 +25,7 @@ let package = Package(
     .target(name: "Pool", dependencies: ["Reactor", "CLinux"], exclude: ["FORMAT.md"], swiftSettings: settings),
     .target(name: "Target", dependencies: ["Transport", "NVMe", "Reactor", "CLinux"], swiftSettings: settings),
     .target(name: "Host", dependencies: ["Transport", "NVMe", "Reactor", "CLinux"], swiftSettings: settings),
-    .target(name: "Nexus", dependencies: ["Reactor", "CLinux"], swiftSettings: settings),
+    .target(name: "Nexus", dependencies: ["Pool", "Reactor", "CLinux"], swiftSettings: settings),
     .target(
       name: "Control",
       dependencies: ["Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite", "CLinux"],
@@ -49,7 +49,7 @@ let package = Package(
     .testTarget(
       name: "TargetTests", dependencies: ["Target", "Host", "Transport", "NVMe", "Pool", "Reactor", "CLinux"], swiftSettings: settings),
     .testTarget(
-      name: "NexusTests", dependencies: ["Nexus", "Reactor", "CLinux"], swiftSettings: settings),
+      name: "NexusTests", dependencies: ["Nexus", "Pool", "Reactor", "CLinux"], swiftSettings: settings),
     .testTarget(name: "ControlTests", dependencies: ["Control", "Nexus", "Pool"], swiftSettings: settings),
     .testTarget(
       name: "BenchTests", dependencies: ["Bench", "Console", "Metrics", "NVMe", "Pool", "Reactor", "Target"], swiftSettings: settings),

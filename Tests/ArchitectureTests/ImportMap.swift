@@ -13,7 +13,7 @@ enum ImportMap {
     "Pool": threads.union(["Reactor", "CLinux"]),
     "Target": threads.union(["Transport", "NVMe", "Reactor", "CLinux"]),
     "Host": threads.union(["Transport", "NVMe", "Reactor", "CLinux"]),
-    "Nexus": threads.union(["Reactor", "CLinux"]),
+    "Nexus": threads.union(["Pool", "Reactor", "CLinux"]),
     "Control": threads.union([
       "Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite", "CLinux", "Foundation", "Dispatch",
     ]),
