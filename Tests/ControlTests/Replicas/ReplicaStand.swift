@@ -83,6 +83,18 @@ import Transport
     return door
   }
 
+  /// A bare connection, without a door.
+  func controller(_ nexus: PoolIdentifier) throws -> RemoteController {
+    let host = HostIdentity(
+      name: QualifiedName("nqn.2026-11.io.keelson:nexus:test")!, identifier: try #require(Identifier128(nexus.description)))
+    let remote = RemoteController(context: context, address: address, subsystem: name, host: host, options: RemoteDoor.options)
+    var isDone = false
+    remote.connect { _ in isDone = true }
+    near.run(until: { isDone }, timeoutNanoseconds: 10_000_000_000)
+    try #require(remote.state == .connected)
+    return remote
+  }
+
   /// An answer that may still come.
   final class Reply {
     var result: Result<ReplicaAnswer, ReplicaRefusal>?
