@@ -56,6 +56,7 @@ extension ReplicaGate {
     case .grow(let size):
       storage.grow(toSizeBytes: size) { [self] refusal in
         for session in sessions where storage.sizeBytes > session.sizeBytes { session.grow(toSizeBytes: storage.sizeBytes) }
+        if refusal == nil { sizeChanged?(storage.sizeBytes) }
         done(refusal)
       }
     }

@@ -29,6 +29,8 @@ public final class ReplicaGate: EventHandler {
   public let incarnation: Identifier
   public let leaseNanoseconds: UInt64
   public var plantedErrors: PlantedErrors = []
+  /// Told the new size when the replica has grown.
+  public var sizeChanged: ((UInt64) -> Void)?
 
   /// The highest claim taken so far. It may be on its way to the storage still.
   public internal(set) var accepted: ReplicaClaim

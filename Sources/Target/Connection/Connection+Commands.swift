@@ -20,7 +20,9 @@ extension Connection {
     slots[index].opcode = entry.opcode
     slots[index].commandIdentifier = entry.commandIdentifier
     slots[index].isInCapsule = header.dataLength > 0
-    if queueID == 0 || entry.opcode == IOOpcode.fabrics.rawValue { return receivedAdmin(index, entry) }
+    if queueID == 0 || entry.opcode == IOOpcode.fabrics.rawValue {
+      return receivedAdmin(index, entry, inCapsuleBytes: header.dataLength)
+    }
 
     if entry.fusedOperation != 0 || entry.dataPointerFormat != 1 { return refuse(index, Status.invalidField.withDoNotRetry) }
     guard entry.namespaceIdentifier == core.namespaceID || (entry.opcode == IOOpcode.flush.rawValue && entry.namespaceIdentifier == .max)

@@ -88,6 +88,8 @@ extension Connection {
     endTransfer(index)
     if slots[index].isCorrupt {
       respond(index, .transientTransportError)
+    } else if queueID == 0 {
+      executeVendor(index)
     } else if slots[index].opcode == IOOpcode.datasetManagement.rawValue {
       executeDatasetManagement(index)
     } else {
