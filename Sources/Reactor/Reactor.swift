@@ -105,6 +105,7 @@ public final class Reactor {
         let reactor = try Reactor(index: index, configuration: configuration)
         outcome.fulfil(.success(ReactorReference(reactor)))
         reactor.run()
+        reactor.mailbox.close()
       } catch {
         outcome.fulfil(.failure(error))
       }
@@ -215,6 +216,9 @@ public final class Reactor {
 
   /// Runs `body` on this reactor's thread, soon, in the order of posting. From any thread.
   public nonisolated func post(_ body: @escaping @Sendable (Reactor) -> Void) { mailbox.post(body) }
+
+  /// As `post`, for a caller that waits until `body` was run.
+  nonisolated func postAwaited(_ body: @escaping @Sendable (Reactor) -> Void) { mailbox.post(body, isAwaited: true) }
 
   /// Ends `run` after what was posted before. From any thread.
   public nonisolated func stop() { mailbox.post { $0.isStopping = true } }
