@@ -32,7 +32,7 @@ struct PoolState: ~Copyable {
   var snapshots: [Identifier: SnapshotHeader] = [:]
   var lastOrder: UInt64 = 0
   /// Parents by number, while loading: a parent may be put after its child.
-  private var parentNumbers: [UInt32: UInt32] = [:]
+  private(set) var parentNumbers: [UInt32: UInt32] = [:]
 
   struct Quarantined: Equatable {
     var first: Int

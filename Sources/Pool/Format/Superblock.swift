@@ -12,10 +12,12 @@ struct Superblock: Equatable, Sendable {
   static let clusterSizes: ClosedRange<UInt64> = (64 << 10)...(64 << 20)
   static let journalSizes: ClosedRange<UInt64> = (128 << 10)...(1 << 30)
   static let maximumNameBytes = 64
+  static let maximumDevicePathBytes = 1020
+  private static let devicePathOffset = 1024
   /// Incompatible features this version understands: none yet.
   static let knownFeatures: UInt32 = 0
 
-  private static let checksumOffset = 8
+  static let checksumOffset = 8
 
   var id: Identifier
   var name: String
@@ -33,6 +35,8 @@ struct Superblock: Equatable, Sendable {
   /// Where cluster 0 starts, a multiple of `clusterBytes`.
   var dataOffset: UInt64
   var sectorBytes: UInt32
+  /// The lasting name under which the device was last opened; empty for files and devices that have none.
+  var devicePath = ""
 
   var geometry: PoolGeometry { PoolGeometry(clusterBytes: clusterBytes, clusterCount: clusterCount, dataOffset: dataOffset) }
 
@@ -53,7 +57,7 @@ struct Superblock: Equatable, Sendable {
   }
 
   /// A 4096th of the device within limits: large enough that checkpoints are rare, small enough that opening is quick.
-  private static func journalBytes(deviceBytes: UInt64, clusterBytes: UInt64) -> UInt64 {
+  static func journalBytes(deviceBytes: UInt64, clusterBytes: UInt64) -> UInt64 {
     let least: UInt64 = clusterBytes > 4 << 20 ? 1 << 20 : 256 << 10
     return min(max(deviceBytes / 4096, least), 256 << 20) & ~4095
   }
@@ -90,6 +94,11 @@ struct Superblock: Equatable, Sendable {
     return (1...maximumNameBytes).contains(bytes.count) && !bytes.contains { $0 < 0x20 || $0 == 0x7F }
   }
 
+  /// Whether a name of a device can be kept.
+  static func isValidDevicePath(_ path: String) -> Bool {
+    path.utf8.count <= maximumDevicePathBytes && !path.utf8.contains { $0 < 0x20 || $0 == 0x7F }
+  }
+
   func encoded() -> [UInt8] {
     var writer = ByteWriter()
     writer.append(bytes: Self.magic)
@@ -111,6 +120,9 @@ struct Superblock: Equatable, Sendable {
     writer.append(checkpointOffset)
     writer.append(checkpointSlotBytes)
     writer.append(revision)
+    writer.pad(to: Self.devicePathOffset)
+    writer.append(UInt32(devicePath.utf8.count))
+    writer.append(bytes: devicePath.utf8)
     writer.pad(to: Self.byteCount)
     unsafe writer.replace(at: Self.checksumOffset, with: CRC32C.checksum(writer.bytes.span.bytes))
     return writer.bytes
@@ -148,6 +160,12 @@ struct Superblock: Equatable, Sendable {
     checkpointOffset = try reader.read(UInt64.self)
     checkpointSlotBytes = try reader.read(UInt64.self)
     revision = try reader.read(UInt64.self)
+    var pathReader = ByteReader(bytes[Self.devicePathOffset..<Self.byteCount])
+    let pathBytes = try pathReader.read(UInt32.self)
+    guard pathBytes <= UInt32(Self.maximumDevicePathBytes),
+      let devicePath = String(validating: try pathReader.take(Int(pathBytes)), as: UTF8.self), Self.isValidDevicePath(devicePath)
+    else { throw .impossibleLayout }
+    self.devicePath = devicePath
     guard isPossible else { throw .impossibleLayout }
   }
 
@@ -179,7 +197,7 @@ struct Superblock: Equatable, Sendable {
   }
 
   /// Whether the parts lie inside the device and none on another. A checksum proves what was written, not that it makes sense.
-  private var isPossible: Bool {
+  var isPossible: Bool {
     guard Self.clusterSizes.contains(clusterBytes), clusterBytes.nonzeroBitCount == 1, sectorBytes == 512 || sectorBytes == 4096,
       deviceBytes <= UInt64(Int64.max), clusterCount > 0, clusterCount < UInt64(UInt32.max), dataOffset < deviceBytes,
       dataOffset % clusterBytes == 0, clusterCount <= (deviceBytes - dataOffset) / clusterBytes, Self.journalSizes.contains(journalBytes),
