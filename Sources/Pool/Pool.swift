@@ -33,6 +33,8 @@ public final class Pool: Sendable {
   public let sectorBytes: UInt32
   /// What was found damaged and made up for when the pool was opened; to be logged.
   public let warnings: [String]
+  /// Whether it keeps checksums of its data.
+  public var integrity: PoolIntegrity { superblock.sums.isPresent ? .crc32c : .none }
   /// Errors of the device, and whether they made the pool read-only.
   public let report: PoolReport
 
