@@ -138,6 +138,23 @@ struct TimerHeap {
   }
 }
 
+/// How long there has been nothing to do. It counts from the first look that found nothing, not from the start of the last work:
+/// a pass that took longer than a spin must not be followed by no spin at all.
+struct SpinClock {
+  private var idleSince: UInt64?
+
+  mutating func worked() { idleSince = nil }
+
+  /// `now` is the time of a look that found nothing.
+  mutating func idleNanoseconds(_ now: UInt64) -> UInt64 {
+    guard let idleSince else {
+      self.idleSince = now
+      return 0
+    }
+    return now &- idleSince
+  }
+}
+
 /// Messages from other threads. The reactor looks at a flag per pass and takes the lock only when it is set.
 final class Mailbox: @unchecked Sendable {
   private struct Content {
