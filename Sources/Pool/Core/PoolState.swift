@@ -36,7 +36,7 @@ struct PoolState: ~Copyable {
   /// Checksums that the journal has, by page: index within it and value, in order. Taken when the pool is opened.
   var replayedSums: [UInt32: [UInt64]] = [:]
   /// Parents by number, while loading: a parent may be put after its child.
-  private var parentNumbers: [UInt32: UInt32] = [:]
+  private(set) var parentNumbers: [UInt32: UInt32] = [:]
 
   struct Quarantined: Equatable {
     var first: Int

@@ -12,13 +12,15 @@ struct Superblock: Equatable, Sendable {
   static let clusterSizes: ClosedRange<UInt64> = (64 << 10)...(64 << 20)
   static let journalSizes: ClosedRange<UInt64> = (128 << 10)...(1 << 30)
   static let maximumNameBytes = 64
+  static let maximumDevicePathBytes = 1020
+  private static let devicePathOffset = 1024
   /// Incompatible feature: the pool keeps checksums of its data.
   static let sumsFeature: UInt32 = 1
   /// Incompatible features this version understands.
   static let knownFeatures: UInt32 = sumsFeature
   private static let sumsOffset = 512
 
-  private static let checksumOffset = 8
+  static let checksumOffset = 8
 
   var id: Identifier
   var name: String
@@ -36,6 +38,8 @@ struct Superblock: Equatable, Sendable {
   /// Where cluster 0 starts, a multiple of `clusterBytes`.
   var dataOffset: UInt64
   var sectorBytes: UInt32
+  /// The lasting name under which the device was last opened; empty for files and devices that have none.
+  var devicePath = ""
   /// Where the checksums of data are.
   var sums = SumArea.none
 
@@ -109,6 +113,11 @@ struct Superblock: Equatable, Sendable {
     return (1...maximumNameBytes).contains(bytes.count) && !bytes.contains { $0 < 0x20 || $0 == 0x7F }
   }
 
+  /// Whether a name of a device can be kept.
+  static func isValidDevicePath(_ path: String) -> Bool {
+    path.utf8.count <= maximumDevicePathBytes && !path.utf8.contains { $0 < 0x20 || $0 == 0x7F }
+  }
+
   func encoded() -> [UInt8] {
     var writer = ByteWriter()
     writer.append(bytes: Self.magic)
@@ -136,6 +145,9 @@ struct Superblock: Equatable, Sendable {
       writer.append(sums.byteCount)
       writer.append(UInt32(sums.blocksPerPage))
     }
+    writer.pad(to: Self.devicePathOffset)
+    writer.append(UInt32(devicePath.utf8.count))
+    writer.append(bytes: devicePath.utf8)
     writer.pad(to: Self.byteCount)
     unsafe writer.replace(at: Self.checksumOffset, with: CRC32C.checksum(writer.bytes.span.bytes))
     return writer.bytes
@@ -174,6 +186,12 @@ struct Superblock: Equatable, Sendable {
     checkpointOffset = try reader.read(UInt64.self)
     checkpointSlotBytes = try reader.read(UInt64.self)
     revision = try reader.read(UInt64.self)
+    var pathReader = ByteReader(bytes[Self.devicePathOffset..<Self.byteCount])
+    let pathBytes = try pathReader.read(UInt32.self)
+    guard pathBytes <= UInt32(Self.maximumDevicePathBytes),
+      let devicePath = String(validating: try pathReader.take(Int(pathBytes)), as: UTF8.self), Self.isValidDevicePath(devicePath)
+    else { throw .impossibleLayout }
+    self.devicePath = devicePath
     if features & Self.sumsFeature != 0 {
       var sumsReader = ByteReader(bytes[Self.sumsOffset..<Self.byteCount])
       let (offset, byteCount) = (try sumsReader.read(UInt64.self), try sumsReader.read(UInt64.self))
@@ -212,7 +230,7 @@ struct Superblock: Equatable, Sendable {
   }
 
   /// Whether the parts lie inside the device and none on another. A checksum proves what was written, not that it makes sense.
-  private var isPossible: Bool {
+  var isPossible: Bool {
     guard Self.clusterSizes.contains(clusterBytes), clusterBytes.nonzeroBitCount == 1, sectorBytes == 512 || sectorBytes == 4096,
       deviceBytes <= UInt64(Int64.max), clusterCount > 0, clusterCount < UInt64(UInt32.max), dataOffset < deviceBytes,
       dataOffset % clusterBytes == 0, clusterCount <= (deviceBytes - dataOffset) / clusterBytes, Self.journalSizes.contains(journalBytes),
