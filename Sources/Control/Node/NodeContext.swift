@@ -75,9 +75,30 @@ final class NodeContext: Sendable {
 
   func status(of pool: Pool) -> PoolStatus {
     let location = pool.location
+    let errors = pool.report.errors
+    let usage = pool.usage
     return PoolStatus(
       name: pool.name, uuid: pool.id.description, kind: pool.isVolatile ? .memory : location.hasPrefix("/dev/") ? .block : .file,
-      path: location, sizeBytes: pool.totalBytes, freeBytes: pool.freeBytes, clusterBytes: pool.clusterBytes,
-      state: pool.report.isFaulted ? .faulted : .ready, message: pool.report.message)
+      path: location, sizeBytes: pool.totalBytes, freeBytes: usage?.freeBytes ?? 0, clusterBytes: pool.clusterBytes,
+      state: pool.report.isFaulted ? .faulted : .ready, message: pool.report.message,
+      contents: usage.map { contents(of: pool, $0) },
+      errors: errors.reads + errors.writes == 0 ? nil : .init(reads: errors.reads, writes: errors.writes, last: errors.last))
+  }
+
+  private func contents(of pool: Pool, _ usage: PoolUsage) -> PoolStatus.Contents {
+    let replicas = pool.replicas.prefix(PoolStatus.Contents.maximumItems).map {
+      PoolStatus.Item(
+        id: "\($0.id)", volumeID: "\($0.volumeID)", isSnapshot: false, sizeBytes: $0.sizeBytes, ownBytes: $0.allocatedBytes,
+        sharedBytes: $0.sharedBytes)
+    }
+    let snapshots = pool.snapshots.prefix(PoolStatus.Contents.maximumItems - replicas.count).map {
+      PoolStatus.Item(
+        id: "\($0.id)", volumeID: "\($0.volumeID)", isSnapshot: true, sizeBytes: $0.sizeBytes, ownBytes: $0.allocatedBytes,
+        sharedBytes: $0.sharedBytes)
+    }
+    return PoolStatus.Contents(
+      promisedBytes: usage.promisedBytes, overcommitPercent: usage.options.overcommitPercent, regionBytes: usage.options.regionBytes,
+      maximumHotRegions: usage.options.maximumHotRegions, replicaCount: usage.replicaCount, snapshotCount: usage.snapshotCount,
+      items: replicas + snapshots)
   }
 }
