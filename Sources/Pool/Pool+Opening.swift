@@ -6,11 +6,11 @@ extension Pool {
   /// Makes a pool of a file or block device and opens it.
   ///
   /// Refuses a place that holds anything unless `force`. With `createFileBytes` an absent or empty file becomes a sparse file of
-  /// that size. `clusterBytes` is a power of two from 64 KiB to 64 MiB.
+  /// that size. `clusterBytes` is a power of two from 64 KiB to 64 MiB. With `integrity` the pool keeps checksums of its data.
   @discardableResult
   public static func format(
     path: String, name: String, clusterBytes: UInt64 = defaultClusterBytes, options: PoolOptions = .standard,
-    createFileBytes: UInt64? = nil, force: Bool = false, names: DeviceNames = .system
+    createFileBytes: UInt64? = nil, force: Bool = false, integrity: PoolIntegrity = .none, names: DeviceNames = .system
   ) throws(PoolError) -> Pool {
     guard Superblock.isValidName(name) else { throw .invalidName(name: name) }
     guard Superblock.clusterSizes.contains(clusterBytes), clusterBytes.nonzeroBitCount == 1 else {
@@ -27,7 +27,8 @@ extension Pool {
       }
       guard
         var superblock = Superblock.layout(
-          id: .random(), name: name, clusterBytes: clusterBytes, deviceBytes: file.sizeBytes, sectorBytes: file.sectorBytes)
+          id: .random(), name: name, clusterBytes: clusterBytes, deviceBytes: file.sizeBytes, sectorBytes: file.sectorBytes,
+          integrity: integrity)
       else {
         throw .tooSmall(
           path: path, byteCount: file.sizeBytes, neededBytes: Superblock.smallestDeviceBytes(clusterBytes: clusterBytes))

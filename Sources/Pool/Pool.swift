@@ -35,6 +35,8 @@ public final class Pool: Sendable {
   public let warnings: [String]
   /// What was done when the pool was opened that is worth a line in the log: space that was taken, another name of its device.
   public let notices: [String]
+  /// Whether it keeps checksums of its data.
+  public var integrity: PoolIntegrity { superblock.sums.isPresent ? .crc32c : .none }
   /// Errors of the device, and whether they made the pool read-only.
   public let report: PoolReport
 

@@ -7,11 +7,10 @@ import Pool
 final class PoolReporter {
   static let intervalSeconds = 1.0
   /// Usage changes with every write to new places; nobody needs to know at once.
-  private static let usageIntervals = 5
+  private static let usageIntervals = 4
 
   private let node: NodeContext
   private let pools: [Pool]
-  private var told: [String: PoolStatus] = [:]
   private var ticks = 0
 
   init(node: NodeContext, pools: [Pool]) {
@@ -26,14 +25,13 @@ final class PoolReporter {
       let status = node.status(of: pool)
       // A closed pool has nothing to say.
       guard status.contents != nil else { continue }
-      if let last = told[pool.name] {
+      if let last = node.publishedStatus(ofPool: pool.name) {
         if last == status { continue }
         let isUrgent = last.state != status.state || last.message != status.message || last.errors != status.errors
         if !isUrgent && ticks % Self.usageIntervals != 0 { continue }
         if isUrgent, let line = Self.line(status, after: last) { node.log.write("pool \(pool.name): \(line)") }
       }
-      told[pool.name] = status
-      node.publish(status, at: Keys.poolStatus(node: node.name, pool.name))
+      node.publish(status)
     }
   }
 

@@ -38,11 +38,12 @@ public struct PoolView: Encodable, Equatable, Sendable {
   public var kind: String
   public var path: String
   public var size: UInt64
+  /// Unallocated: a thin replica takes space when it is first written.
   public var free: UInt64
   /// What replicas and snapshots have taken.
   public var allocated: UInt64
-  /// The sizes of all replicas together; nil if its node does not say.
-  public var promised: UInt64?
+  /// The sizes of its replicas together.
+  public var promised: UInt64
   /// What may be promised at most, in percent of the size; 0 for any; nil if its node does not say.
   public var overcommit: UInt32?
   /// "ready", "faulted", or "unreachable": its node does not run.
@@ -65,7 +66,7 @@ public struct PoolView: Encodable, Equatable, Sendable {
       let pool = placed.object
       return PoolView(
         name: pool.name, node: placed.node, uuid: pool.uuid, kind: pool.poolKind.rawValue, path: pool.path, size: pool.sizeBytes,
-        free: pool.freeBytes, allocated: pool.sizeBytes - min(pool.sizeBytes, pool.freeBytes), promised: pool.contents?.promisedBytes,
+        free: pool.freeBytes, allocated: pool.sizeBytes - min(pool.sizeBytes, pool.freeBytes), promised: pool.promisedBytes,
         overcommit: pool.contents?.overcommitPercent, state: cluster.node(placed.node) == nil ? "unreachable" : pool.state.rawValue,
         message: pool.message,
         errors: pool.errors.map(Self.sentence), clusterSize: pool.clusterBytes, contents: pool.contents)

@@ -63,7 +63,10 @@ public struct PoolStatus: StoredObject {
   public var poolKind: Kind
   public var path: String
   public var sizeBytes: UInt64
+  /// In clusters that are nobody's.
   public var freeBytes: UInt64
+  /// The sizes of its replicas together, which are thin: they may be more than there is.
+  public var promisedBytes: UInt64
   /// Replicas take whole clusters of this size.
   public var clusterBytes: UInt64
   public var state: State
@@ -76,13 +79,11 @@ public struct PoolStatus: StoredObject {
   enum CodingKeys: String, CodingKey {
     case name, uuid
     case poolKind = "kind"
-    case path, sizeBytes, freeBytes, clusterBytes, state, message, contents, errors
+    case path, sizeBytes, freeBytes, promisedBytes, clusterBytes, state, message, contents, errors
   }
 
   /// What a pool is set to, what it promised, and to whom.
   public struct Contents: Codable, Equatable, Sendable {
-    /// Sizes of all replicas together.
-    public var promisedBytes: UInt64
     /// What may be promised, in percent of its size; 0 for any.
     public var overcommitPercent: UInt32
     public var regionBytes: UInt64
@@ -95,10 +96,9 @@ public struct PoolStatus: StoredObject {
     public static let maximumItems = 256
 
     public init(
-      promisedBytes: UInt64, overcommitPercent: UInt32, regionBytes: UInt64, maximumHotRegions: UInt32, replicaCount: Int,
+      overcommitPercent: UInt32, regionBytes: UInt64, maximumHotRegions: UInt32, replicaCount: Int,
       snapshotCount: Int, items: [Item]
     ) {
-      self.promisedBytes = promisedBytes
       self.overcommitPercent = overcommitPercent
       self.regionBytes = regionBytes
       self.maximumHotRegions = maximumHotRegions
@@ -144,8 +144,8 @@ public struct PoolStatus: StoredObject {
   }
 
   public init(
-    name: String, uuid: String, kind: Kind, path: String, sizeBytes: UInt64, freeBytes: UInt64, clusterBytes: UInt64, state: State,
-    message: String? = nil, contents: Contents? = nil, errors: DeviceErrors? = nil
+    name: String, uuid: String, kind: Kind, path: String, sizeBytes: UInt64, freeBytes: UInt64, promisedBytes: UInt64,
+    clusterBytes: UInt64, state: State, message: String? = nil, contents: Contents? = nil, errors: DeviceErrors? = nil
   ) {
     self.name = name
     self.uuid = uuid
@@ -153,6 +153,7 @@ public struct PoolStatus: StoredObject {
     self.path = path
     self.sizeBytes = sizeBytes
     self.freeBytes = freeBytes
+    self.promisedBytes = promisedBytes
     self.clusterBytes = clusterBytes
     self.state = state
     self.message = message
@@ -162,16 +163,10 @@ public struct PoolStatus: StoredObject {
 }
 
 extension PoolStatus {
-  /// What may still be promised to replicas; nil if its node does not say, `.max` for any.
-  public var promisableBytes: UInt64? {
-    guard let contents else { return nil }
-    guard let limit = promiseLimitBytes else { return .max }
-    return limit - min(limit, contents.promisedBytes)
-  }
-
-  /// What may be promised in all; nil for any.
+  /// What may be promised in all, `.max` for any; nil if its node does not say.
   public var promiseLimitBytes: UInt64? {
-    guard let percent = contents?.overcommitPercent, percent > 0 else { return nil }
+    guard let percent = contents?.overcommitPercent else { return nil }
+    if percent == 0 { return .max }
     let (product, isHuge) = sizeBytes.multipliedReportingOverflow(by: UInt64(percent))
     return isHuge ? .max : product / 100
   }

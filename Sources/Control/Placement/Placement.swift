@@ -1,51 +1,39 @@
 /// Where a new volume's replicas and nexus go. A pure function of what is known: the same input gives the same answer.
 ///
 /// Never two replicas of a volume on one node. A thin replica needs a pool that has any space left and may promise so much more; a thick
-/// one needs the space itself. Nodes with the pool that has promised the least of its size come first, ties by name. The nexus goes to the
+/// one needs the space itself. Nodes with the most space neither used nor promised in one pool come first, ties by name. The nexus goes to the
 /// chosen node that has the fewest, so that its reads are local; that node's replica is the first.
 public struct Placement {
   /// A pool as placement sees it.
   public struct Pool: Equatable, Sendable {
     public var name: String
     public var sizeBytes: UInt64
-    /// What is free after everything already assigned to it.
+    /// What is free if everything assigned and not yet created takes all of its size.
     public var freeBytes: UInt64
+    /// The sizes of all replicas that it has or was assigned.
+    public var promisedBytes: UInt64
     public var clusterBytes: UInt64
-    /// What it has promised and may promise in all, `.max` for any; nil if that is not known: then every replica is taken for thick.
-    public var promise: Promise?
+    /// What it may promise in all, `.max` for any; nil if that is not known: then every replica is taken for thick.
+    public var promiseLimitBytes: UInt64?
     /// Why nothing can be placed in it now, nil if it is ready.
     public var refusal: String?
 
-    public init(name: String, sizeBytes: UInt64, freeBytes: UInt64, clusterBytes: UInt64, promise: Promise? = nil, refusal: String? = nil) {
+    public init(
+      name: String, sizeBytes: UInt64, freeBytes: UInt64, promisedBytes: UInt64 = 0, clusterBytes: UInt64,
+      promiseLimitBytes: UInt64? = nil, refusal: String? = nil
+    ) {
       self.name = name
       self.sizeBytes = sizeBytes
       self.freeBytes = freeBytes
+      self.promisedBytes = promisedBytes
       self.clusterBytes = clusterBytes
-      self.promise = promise
+      self.promiseLimitBytes = promiseLimitBytes
       self.refusal = refusal
     }
 
-    /// What counts when pools are compared: bytes that are neither taken nor promised; below zero in an over-committed pool.
-    var rank: Int64 {
-      guard let promise else { return Int64(clamping: freeBytes) }
-      return min(Int64(clamping: sizeBytes) - Int64(clamping: promise.promisedBytes), Int64(clamping: freeBytes))
-    }
-  }
-
-  public struct Promise: Equatable, Sendable {
-    public var promisedBytes: UInt64
-    public var limitBytes: UInt64
-
-    public init(promisedBytes: UInt64, limitBytes: UInt64) {
-      self.promisedBytes = promisedBytes
-      self.limitBytes = limitBytes
-    }
-
-    var leftBytes: UInt64 { limitBytes - min(limitBytes, promisedBytes) }
-
-    mutating func add(_ bytes: UInt64) {
-      let (sum, overflow) = promisedBytes.addingReportingOverflow(bytes)
-      promisedBytes = overflow ? .max : sum
+    /// What is left when all promises are called in; below zero where more is promised than there is.
+    var roomBytes: Int64 {
+      min(Int64(clamping: freeBytes), Int64(clamping: sizeBytes) - Int64(clamping: promisedBytes))
     }
   }
 
@@ -102,7 +90,8 @@ public struct Placement {
       return .refused(message)
     }
     candidates.sort { first, second in
-      first.pool.rank != second.pool.rank ? first.pool.rank > second.pool.rank : first.node.name < second.node.name
+      first.pool.roomBytes != second.pool.roomBytes
+        ? first.pool.roomBytes > second.pool.roomBytes : first.node.name < second.node.name
     }
     var chosen = Array(candidates.prefix(replicaCount))
     let fewest = chosen.map(\.node.nexusCount).min()
@@ -125,7 +114,7 @@ public struct Placement {
         reasons.append("pool \(pool.name) \(refusal)")
       } else if let shortage = shortage(of: pool, sizeBytes: sizeBytes, isThick: isThick) {
         reasons.append("pool \(pool.name) \(shortage)")
-      } else if best.map({ pool.rank > $0.rank }) ?? true {
+      } else if best == nil || pool.roomBytes > best!.roomBytes {
         best = pool
       }
     }
@@ -133,11 +122,11 @@ public struct Placement {
   }
 
   private static func shortage(of pool: Pool, sizeBytes: UInt64, isThick: Bool) -> String? {
-    let isThin = !isThick && pool.promise != nil
+    let isThin = !isThick && pool.promiseLimitBytes != nil
     let needed = isThin ? pool.clusterBytes : roundedUp(sizeBytes, toMultipleOf: pool.clusterBytes)
     if pool.freeBytes < max(needed, 1) { return "full (\(ByteText.of(pool.freeBytes)) of \(ByteText.of(pool.sizeBytes)) free)" }
-    guard let promise = pool.promise, sizeBytes > promise.leftBytes else { return nil }
-    return "has promised \(ByteText.of(promise.promisedBytes)) of at most \(ByteText.of(promise.limitBytes)) to its replicas"
+    guard let limit = pool.promiseLimitBytes, sizeBytes > limit - min(limit, pool.promisedBytes) else { return nil }
+    return "has promised \(ByteText.of(pool.promisedBytes)) of at most \(ByteText.of(limit)) to its replicas"
   }
 
   /// Why a volume cannot be placed, if nothing but the space of pools is in the way: waiting for nodes would not help.
@@ -150,7 +139,7 @@ public struct Placement {
     for index in running.indices {
       for pool in running[index].pools.indices {
         running[index].pools[pool].freeBytes = .max
-        running[index].pools[pool].promise = nil
+        running[index].pools[pool].promiseLimitBytes = nil
       }
     }
     let boundless = place(sizeBytes: sizeBytes, replicaCount: replicaCount, isThick: isThick, nodes: running)
@@ -186,21 +175,20 @@ extension ClusterState {
 
   private func placementPool(_ pool: PoolStatus, of node: String) -> Placement.Pool {
     var freeBytes = pool.freeBytes
-    var promise = pool.contents.map {
-      Placement.Promise(promisedBytes: $0.promisedBytes, limitBytes: pool.promiseLimitBytes ?? .max)
-    }
+    var promisedBytes = pool.promisedBytes
     for assignment in replicaAssignments where assignment.node == node && assignment.object.pool == pool.name {
       switch replicaStatus(node: node, assignment.object.id)?.state {
       case nil, .creating?:
         // Those that the pool has made already but not finished are counted twice for a moment: better than not at all.
         let bytes = Placement.roundedUp(assignment.object.sizeBytes, toMultipleOf: pool.clusterBytes)
-        if promise == nil || assignment.object.isThick { freeBytes -= min(freeBytes, bytes) }
-        promise?.add(assignment.object.sizeBytes)
+        if pool.promiseLimitBytes == nil || assignment.object.isThick { freeBytes -= min(freeBytes, bytes) }
+        promisedBytes += min(.max - promisedBytes, bytes)
       case .ready?, .faulted?, .deleted?: break
       }
     }
     let refusal = pool.state == .ready ? nil : "faulted" + (pool.message.map { ": \($0)" } ?? "")
     return Placement.Pool(
-      name: pool.name, sizeBytes: pool.sizeBytes, freeBytes: freeBytes, clusterBytes: pool.clusterBytes, promise: promise, refusal: refusal)
+      name: pool.name, sizeBytes: pool.sizeBytes, freeBytes: freeBytes, promisedBytes: promisedBytes, clusterBytes: pool.clusterBytes,
+      promiseLimitBytes: pool.promiseLimitBytes, refusal: refusal)
   }
 }

@@ -34,6 +34,7 @@ struct PoolOpening: ~Copyable {
     case .inPlace(let grown): current = grown
     case .moving(let grown):
       try Self.writeMetadata(of: grown, found, to: storage)
+      try Self.moveSums(from: current.sums, to: grown.sums, storage)
       current = grown
     case .tooLittle(let neededBytes):
       if named != current { current = named.withRevision(current.revision + 1) }
@@ -66,6 +67,21 @@ struct PoolOpening: ~Copyable {
     var named = superblock
     named.devicePath = deviceName
     return named
+  }
+
+  /// Copies the checksums of data to their new place, durably, and makes the rest of it zeros: pages that nobody wrote. A page says
+  /// its number, not its place.
+  private static func moveSums(from old: SumArea, to new: SumArea, _ storage: some MetadataStorage) throws(PoolError) {
+    if !old.isPresent { return }
+    try storage.zero(offsetBytes: new.offset, byteCount: new.byteCount)
+    var position: UInt64 = 0
+    while position < old.byteCount {
+      let byteCount = min(1 << 20, old.byteCount - position)
+      let bytes = try storage.read(offsetBytes: old.offset + position, byteCount: Int(byteCount))
+      try storage.write(bytes, offsetBytes: new.offset + position)
+      position += byteCount
+    }
+    try storage.synchronize()
   }
 
   /// Writes journal and checkpoint to where `target` has them, which the superblock in force does not speak of.

@@ -5,8 +5,8 @@ extension Superblock {
     case none
     /// The metadata stay where they are; the clusters go on behind the last one.
     case inPlace(Superblock)
-    /// The metadata are too small for so many clusters, or lie behind the last one: journal and checkpoints move to the end of the device,
-    /// and clusters take the rest.
+    /// The metadata are too small for so many clusters, or lie behind the last one: journal, checkpoints and checksums of data move to
+    /// the end of the device, and clusters take the rest.
     case moving(Superblock)
     /// What was added does not hold the metadata that it needs; a device of that size would.
     case tooLittle(neededBytes: UInt64)
@@ -17,7 +17,7 @@ extension Superblock {
   /// How to take a device of `newBytes`. Clusters keep their numbers and places.
   func growth(toDeviceBytes newBytes: UInt64) -> Growth {
     guard newBytes > deviceBytes, newBytes <= UInt64(Int64.max) else { return .none }
-    let isBeforeData = journalOffset < dataOffset && checkpointOffset < dataOffset
+    let isBeforeData = journalOffset < dataOffset && checkpointOffset < dataOffset && sums.offset < dataOffset
     let whole = min((newBytes - dataOffset) / clusterBytes, Self.maximumClusterCount)
     guard whole > clusterCount else { return .none }
     var grown = self
@@ -28,15 +28,23 @@ extension Superblock {
       if grown.isPossible { return .inPlace(grown) }
     }
     let slot = Self.slotBytes(clusterCount: newBytes / clusterBytes, clusterBytes: clusterBytes, deviceBytes: newBytes)
-    let journal = max(journalBytes, Self.journalBytes(deviceBytes: newBytes, clusterBytes: clusterBytes))
-    let metadata = journal + 2 * slot
-    let end = max(dataOffset + clusterCount * clusterBytes, journalOffset + journalBytes, checkpointOffset + 2 * checkpointSlotBytes)
+    let integrity: PoolIntegrity = sums.isPresent ? .crc32c : .none
+    let journal = max(journalBytes, Self.journalBytes(deviceBytes: newBytes, clusterBytes: clusterBytes, integrity: integrity))
+    let blockCount = newBytes / clusterBytes * (clusterBytes / PoolGeometry.blockBytes)
+    let sumBytes = sums.isPresent ? SumArea.byteCount(blockCount: blockCount, blocksPerPage: sums.blocksPerPage) : 0
+    let metadata = journal + 2 * slot + sumBytes
+    let end = max(
+      dataOffset + clusterCount * clusterBytes, journalOffset + journalBytes, checkpointOffset + 2 * checkpointSlotBytes,
+      sums.offset + sums.byteCount)
     let needed = end.roundedUpQuotient(by: 4096) * 4096 + clusterBytes + metadata
     guard newBytes >= needed else { return .tooLittle(neededBytes: needed) }
     grown.journalOffset = (newBytes - metadata) & ~4095
     grown.journalBytes = journal
     grown.checkpointOffset = grown.journalOffset + journal
     grown.checkpointSlotBytes = slot
+    if sums.isPresent {
+      grown.sums = SumArea(offset: grown.checkpointOffset + 2 * slot, byteCount: sumBytes, blocksPerPage: sums.blocksPerPage)
+    }
     grown.clusterCount = min((grown.journalOffset - dataOffset) / clusterBytes, Self.maximumClusterCount)
     guard grown.clusterCount > clusterCount, grown.isPossible else { return .tooLittle(neededBytes: needed + clusterBytes) }
     return .moving(grown)

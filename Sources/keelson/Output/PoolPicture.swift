@@ -28,8 +28,7 @@ struct PoolPicture {
   var sizeBytes: UInt64
   var freeBytes: UInt64
   var clusterBytes: UInt64
-  /// Nil if its node does not say.
-  var promisedBytes: UInt64?
+  var promisedBytes: UInt64
   var overcommitPercent: UInt32 = 0
   var regionBytes: UInt64 = 0
   var hotRegions: UInt32 = 0
@@ -82,8 +81,8 @@ struct PoolPicture {
     freeBytes = view.free
     clusterBytes = view.clusterSize
     if let errors = view.errors { notes.append(errors) }
+    promisedBytes = view.promised
     guard let contents = view.contents else { return }
-    promisedBytes = contents.promisedBytes
     overcommitPercent = contents.overcommitPercent
     regionBytes = contents.regionBytes
     hotRegions = contents.maximumHotRegions
@@ -111,13 +110,11 @@ struct PoolPicture {
       .init("allocated", .unsigned(allocatedBytes)), .init("free", .unsigned(freeBytes)), .init("cluster_size", .unsigned(clusterBytes)),
     ]
     if let devicePath { members.append(.init("device", .string(devicePath))) }
-    if let promisedBytes {
-      members += [
-        .init("promised", .unsigned(promisedBytes)), .init("overcommit", .unsigned(UInt64(overcommitPercent))),
-        .init("region_size", .unsigned(regionBytes)), .init("hot_regions", .unsigned(UInt64(hotRegions))),
-        .init("items", .array(itemValues)), .init("item_count", .integer(Int64(itemCount))),
-      ]
-    }
+    members += [
+      .init("promised", .unsigned(promisedBytes)), .init("overcommit", .unsigned(UInt64(overcommitPercent))),
+      .init("region_size", .unsigned(regionBytes)), .init("hot_regions", .unsigned(UInt64(hotRegions))),
+      .init("items", .array(itemValues)), .init("item_count", .integer(Int64(itemCount))),
+    ]
     if let message { members.append(.init("message", .string(message))) }
     members.append(.init("notes", .array(notes.map { .string($0) })))
     return .object(members)
@@ -136,7 +133,7 @@ struct PoolPicture {
       return min(Self.barWidth, bytes == 0 ? 0 : max(1, Int(exact.rounded())))
     }
     let taken = width(allocatedBytes)
-    let promised = max(taken, width(max(promisedBytes ?? 0, allocatedBytes)))
+    let promised = max(taken, width(max(promisedBytes, allocatedBytes)))
     return String(repeating: "#", count: taken) + String(repeating: "-", count: promised - taken)
       + String(repeating: ".", count: Self.barWidth - promised)
   }
@@ -149,15 +146,15 @@ struct PoolPicture {
     text += "  id        \(uuid)\n  path      \(path)\n"
     if let devicePath { text += "  device    last opened as \(devicePath)\n" }
     text += "  size      \(ByteSize.text(sizeBytes)) in clusters of \(ByteSize.text(clusterBytes))\n"
-    if let promisedBytes {
+    if regionBytes > 0 {
       text += "  promised  \(ByteSize.text(promisedBytes)), \(Self.limitText(percent: overcommitPercent, sizeBytes: sizeBytes))\n"
       text += "  regions   \(ByteSize.text(regionBytes)) each, at most \(hotRegions) hot in a replica\n"
     }
     text += "\n  [\(bar)]\n"
-    let promisedOnly = (promisedBytes ?? 0) - min(promisedBytes ?? 0, allocatedBytes)
+    let promisedOnly = promisedBytes - min(promisedBytes, allocatedBytes)
     text += "  # \(ByteSize.text(allocatedBytes)) allocated   - \(ByteSize.text(promisedOnly)) promised and not taken"
     text += "   . free; \(ByteSize.text(freeBytes)) can be written\n"
-    if let promisedBytes, promisedBytes > sizeBytes, sizeBytes > 0 {
+    if promisedBytes > sizeBytes, sizeBytes > 0 {
       text +=
         "  over-committed: \(DecimalText.fixed(Double(promisedBytes) / Double(sizeBytes) * 100, decimals: 0)) % of its size is promised\n"
     }
@@ -167,7 +164,7 @@ struct PoolPicture {
   }
 
   private func itemsText(_ style: TextStyle) -> String {
-    if items.isEmpty { return promisedBytes == nil ? "" : "\nNo replicas and no snapshots.\n" }
+    if items.isEmpty { return regionBytes == 0 ? "" : "\nNo replicas and no snapshots.\n" }
     var table = TextTable([
       .init("kind"), .init("id"), .init("volume"), .init("size", .right), .init("own", .right), .init("unique", .right),
       .init("shared", .right),

@@ -47,9 +47,9 @@ extension PoolView {
     var members: [JSONValue.Member] = [
       .init("name", .string(name)), .init("node", .string(node)), .init("uuid", .string(uuid)), .init("kind", .string(kind)),
       .init("path", .string(path)), .init("size", .unsigned(size)), .init("allocated", .unsigned(allocated)),
-      .init("free", .unsigned(free)),
-      .init("promised", promised.map { .unsigned($0) } ?? .null), .init("overcommit", overcommit.map { .unsigned(UInt64($0)) } ?? .null),
-      .init("cluster_size", .unsigned(clusterSize)), .init("state", .string(state)),
+      .init("free", .unsigned(free)), .init("promised", .unsigned(promised)),
+      .init("overcommit", overcommit.map { .unsigned(UInt64($0)) } ?? .null), .init("cluster_size", .unsigned(clusterSize)),
+      .init("state", .string(state)),
     ]
     if let errors { members.append(.init("errors", .string(errors))) }
     if let message { members.append(.init("message", .string(message))) }

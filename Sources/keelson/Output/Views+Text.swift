@@ -96,7 +96,7 @@ extension Collection where Element == PoolView {
         table.add([
           .init(pool.node), .init(pool.name), .init(pool.state, tone(of: pool.state)),
           .init(pool.kind == "memory" ? "memory (volatile)" : pool.kind), .init(ByteSize.text(pool.size)),
-          .init(ByteSize.text(pool.allocated)), .init(ByteSize.text(pool.free)), .init(pool.promised.map { ByteSize.text($0) } ?? "-"),
+          .init(ByteSize.text(pool.allocated)), .init(ByteSize.text(pool.free)), .init(ByteSize.text(pool.promised)),
           .init(pool.overcommit.map { $0 == 0 ? "any" : "\($0) %" } ?? "-"), .init(pool.path),
         ])
       }
