@@ -14,6 +14,7 @@ extension Command {
       options: [
         OptionDeclaration("name", .text("NAME"), help: "the pool's name; by default that of the file"),
         OptionDeclaration("size", .size, help: "create the file, sparse, in this size if it is missing or empty"),
+        integrityOption,
         OptionDeclaration("force", .flag, help: "destroy what is there"),
       ],
       examples: [
@@ -35,7 +36,8 @@ extension Command {
       throw CommandError.usage("a pool in memory needs no formatting", hint: "Give it to a node: --pool \(path)")
     }
     let pool = try Pool.format(
-      path: place, name: option.name, createFileBytes: option.createBytes, force: arguments.flag("force"))
+      path: place, name: option.name, createFileBytes: option.createBytes, force: arguments.flag("force"),
+      integrity: integrity(arguments))
     let (size, identifier) = (pool.totalBytes, pool.id)
     try pool.close()
     output.write(
