@@ -160,7 +160,7 @@ extension PoolEngine {
     unsafe slot.pointee.phase = .writingBody
     if from >= to { return stageWritten(index) }
     let bytes = unsafe slot.pointee.buffer == nil ? source(slot) : source(slot) + Int(from &- offset)
-    let isAlone = unsafe slot.pointee.needsOrder || sums != nil
+    let isAlone = unsafe slot.pointee.needsOrder
     if !isAlone {
       unsafe slot.pointee.phase = .writingBoth
       unsafe slot.pointee.failure = 0
@@ -225,6 +225,7 @@ extension PoolEngine {
   /// A record with entries of this slot was written, or, of a first write, that and the data.
   func committed(_ index: Int32) {
     let slot = unsafe slots + Int(index)
+    if let sums { unsafe sums.slots[Int(index)].isWriting = false }
     unsafe movePast(slot)
     release(claimsOf: index)
     unsafe doneChanging(slot)

@@ -212,9 +212,9 @@ import Testing
       if unsafe format.examine(buffer, number: 5) != .damaged { Issue.record("bit \(bit) is not covered") }
       unsafe buffer.storeBytes(of: byte, toByteOffset: bit / 8, as: UInt8.self)
     }
-    #expect(SumPage.choose(.valid(sequence: 3), .valid(sequence: 4))?.place == 1)
-    #expect(SumPage.choose(.valid(sequence: 5), .damaged)?.place == 0)
-    #expect(SumPage.choose(.damaged, .blank)?.sequence == 0)
-    #expect(SumPage.choose(.damaged, .damaged) == nil)
+    unsafe #expect(SumPage.choose(.valid(sequence: 3), .valid(sequence: 4))?.place == 1)
+    unsafe #expect(SumPage.choose(.valid(sequence: 5), .damaged)?.place == 0)
+    unsafe #expect(SumPage.choose(.damaged, .blank)?.sequence == 0)
+    unsafe #expect(SumPage.choose(.damaged, .damaged) == nil)
   }
 }
