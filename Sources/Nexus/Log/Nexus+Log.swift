@@ -196,6 +196,8 @@ final class ReplicaFlushes: BlockClient {
 
   init(nexus: Nexus) { self.nexus = nexus }
 
+  var isBusy: Bool { !pending.isEmpty }
+
   /// Flushes the replicas and tells, later, which of them did not.
   func flush(_ mask: UInt8, then done: @escaping (UInt8) -> Void) {
     let round = Round(done)
@@ -229,5 +231,6 @@ final class ReplicaFlushes: BlockClient {
     flush.round.pending -= 1
     if status != .success { flush.round.failedMask |= Nexus.bit(flush.index) }
     if flush.round.pending == 0 { flush.round.done(flush.round.failedMask) }
+    nexus.letGoIfQuiet()
   }
 }

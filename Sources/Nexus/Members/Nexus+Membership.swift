@@ -97,6 +97,7 @@ extension Nexus {
     pumpLog()
     beginReconciliation()
     for index in replicas.indices where step.leavingMask & Self.bit(index) != 0 { scheduleReturn(index) }
+    beginReturns()
   }
 
   /// Reads go to the nearest first.

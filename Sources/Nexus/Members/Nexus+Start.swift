@@ -239,7 +239,7 @@ extension Nexus {
   /// What was under way when service ended must be over before anything is compared.
   private func finishPreparing(_ reached: UInt8, leaving: UInt8, epoch: Int) {
     guard phase == .preparing, serviceEpoch == epoch, !isOver else { return }
-    if reachedMask & reached != reached {
+    if reachedMask != reached {
       phase = .gathering
       return gather()
     }
