@@ -234,7 +234,11 @@ extension PoolEngine {
     change([.claim(replica: id, claim)], done)
   }
 
-  /// Takes regions into a set of regions, or out of it. Those that are in it already cost nothing.
+  /// Ranges of regions in one group of entries, which has to fit into a record.
+  private static let regionsPerGroup = 256
+
+  /// Takes regions into a set of regions, or out of it. Those that are in it already cost nothing. Of many ranges some may be durable
+  /// before the others are.
   func setRegions(_ set: RegionSetName, of id: Identifier, _ regions: [Range<Int>], isMember: Bool, done: @escaping Done) {
     guard let replica = state.replicas[id] else { return done(.unknownReplica(pool: name, id: id)) }
     let count = Int(replica.header.sizeBytes.roundedUpQuotient(by: state.options.regionBytes))
@@ -243,15 +247,27 @@ extension PoolEngine {
     }
     if set == .activity && isMember {
       let added = regions.reduce(0) { $0 + $1.reduce(0) { $0 + (replica.activity.contains($1) ? 0 : 1) } }
-      if added == 0 && journal?.durableSequence == journal?.writtenSequence { return done(nil) }
+      // A change on its way may take out what is in it now.
+      let isSettled = stagedEntries.isEmpty && committingEntries.isEmpty && journal?.durableSequence == journal?.writtenSequence
+      if added == 0 && isSettled { return done(nil) }
       guard replica.activity.count + added <= Int(state.options.maximumHotRegions) else {
         return done(.activityLogFull(pool: name, replica: id, regionCount: replica.activity.count))
       }
     }
-    change(
-      regions.map {
-        .regions(replica: id, set: set, first: UInt32($0.lowerBound), count: UInt32($0.count), isMember: isMember)
-      }, done)
+    // Without a region, what is left is that there is a set.
+    let mentioned = regions.isEmpty ? [0..<0] : regions
+    var open = (mentioned.count + Self.regionsPerGroup - 1) / Self.regionsPerGroup
+    var firstError: PoolError?
+    for start in stride(from: 0, to: mentioned.count, by: Self.regionsPerGroup) {
+      let group = mentioned[start..<min(start + Self.regionsPerGroup, mentioned.count)]
+      change(
+        group.map { .regions(replica: id, set: set, first: UInt32($0.lowerBound), count: UInt32($0.count), isMember: isMember) }
+      ) { error in
+        firstError = firstError ?? error
+        open -= 1
+        if open == 0 { done(firstError) }
+      }
+    }
   }
 
   /// Forgets what a peer missed: it is equal again, or gone for good.

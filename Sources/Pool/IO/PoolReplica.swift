@@ -8,8 +8,8 @@ import Reactor
 public final class PoolReplica: BlockDevice {
   public let id: Identifier
   public let volumeID: Identifier
-  private let pool: Pool
-  private let engine: PoolEngine
+  let pool: Pool
+  let engine: PoolEngine
   private let device: Int
   private var isClosed = false
 
@@ -24,6 +24,9 @@ public final class PoolReplica: BlockDevice {
 
   /// Whether its content ends with the process.
   public var isVolatile: Bool { pool.isVolatile }
+
+  /// Whether what was written is durable without a flush: flushes of memory keep nothing that its end would not take.
+  public var isWriteThrough: Bool { pool.isVolatile }
 
   /// Requests that were submitted and have not been answered.
   public var inFlight: Int { isClosed ? 0 : engine.devices[device].inFlight }
