@@ -1,5 +1,5 @@
 /// One copy of the volume as its nexus sees it.
-public struct NexusMember: Equatable, Sendable {
+public struct FormerMember: Equatable, Sendable {
   public enum State: Equatable, Sendable {
     /// Holds every acknowledged write.
     case inSync
@@ -19,7 +19,7 @@ public struct NexusMember: Equatable, Sendable {
 }
 
 /// What a nexus asks to have committed in the state store, by compare-and-swap of generation and set version (R2).
-public struct MembershipChange: Equatable, Sendable {
+public struct FormerChange: Equatable, Sendable {
   /// Replicas in the set after the change.
   public var members: [String]
   /// Replicas that leave with it, and why.
@@ -39,17 +39,17 @@ public struct MembershipChange: Equatable, Sendable {
 }
 
 /// How a commit ended, once that is known.
-public enum MembershipOutcome: Equatable, Sendable {
+public enum FormerOutcome: Equatable, Sendable {
   case committed
   /// Another nexus has taken over, or this one is no longer assigned: it must stop.
   case fenced
 }
 
 /// What a nexus needs from its surroundings besides replicas. Called on the nexus's reactor.
-public protocol NexusSurroundings: AnyObject {
+public protocol FormerSurroundings: AnyObject {
   /// Commits a change and answers with `Nexus.membershipCommitted` once the outcome is *known*; tries until then. One change at
   /// a time, and never answered from inside this call.
-  func commit(_ change: MembershipChange)
+  func commit(_ change: FormerChange)
   /// A member left or the nexus stopped serving; for status and logs.
   func nexusChanged()
 }

@@ -4,7 +4,7 @@ extension Nexus {
   func commitIfNeeded() {
     guard committingMask == nil, !isFenced else { return }
     if leavingMask == 0 && isDirty { return }
-    var change = MembershipChange(members: [], leaving: [], isClean: false)
+    var change = FormerChange(members: [], leaving: [], isClean: false)
     for member in members {
       switch member.state {
       case .inSync: change.members.append(member.replica)
@@ -16,8 +16,8 @@ extension Nexus {
     unsafe surroundings.commit(change)
   }
 
-  /// The outcome of the last `NexusSurroundings.commit` is known.
-  public func membershipCommitted(_ outcome: MembershipOutcome) {
+  /// The outcome of the last `FormerSurroundings.commit` is known.
+  public func membershipCommitted(_ outcome: FormerOutcome) {
     guard let committed = committingMask else { return }
     committingMask = nil
     switch outcome {

@@ -7,7 +7,7 @@ import Reactor
 /// change, before any write it missed is acknowledged), R8 (a read is answered by a member, never overlapping a change under
 /// way), R9 (overlapping commands in the order they came, partial blocks by read-modify-write), R12 (what a client that ended
 /// had not begun never executes), R16 (a member out of buffers is asked again). It does no I/O of its own: the members are block
-/// devices, the store is `NexusSurroundings`; a test hands it others.
+/// devices, the store is `FormerSurroundings`; a test hands it others.
 @safe public final class Nexus: BlockDevice {
   public enum State: Equatable, Sendable {
     case serving
@@ -23,7 +23,7 @@ import Reactor
   /// Commands in flight at most; beyond it hosts are told to try again.
   static let maximumCommands = 65_536
 
-  public internal(set) var members: [NexusMember]
+  public internal(set) var members: [FormerMember]
   public internal(set) var state = State.serving
   /// Reads that failed on one member, whether or not another served them.
   public internal(set) var readErrors: UInt64 = 0
@@ -36,7 +36,7 @@ import Reactor
   var retryNanoseconds: UInt64 = 1_000_000
 
   let reactor: Reactor
-  unowned(unsafe) let surroundings: NexusSurroundings
+  unowned(unsafe) let surroundings: FormerSurroundings
   let slots = NexusSlots(capacity: 256, limit: Nexus.maximumCommands)
   var locks = RangeLocks()
 
@@ -80,8 +80,8 @@ import Reactor
   ///   - isDirty: whether the store says already that the members may differ.
   ///   - minInSync: members below which the set never shrinks; with fewer nothing is served (R1).
   public init(
-    reactor: Reactor, sizeBytes: UInt64, blockSizeBytes: UInt32, members: [NexusMember], devices: [BlockDevice], nearest: Int?,
-    isDirty: Bool, minInSync: Int = 1, surroundings: NexusSurroundings
+    reactor: Reactor, sizeBytes: UInt64, blockSizeBytes: UInt32, members: [FormerMember], devices: [BlockDevice], nearest: Int?,
+    isDirty: Bool, minInSync: Int = 1, surroundings: FormerSurroundings
   ) {
     precondition(members.count == devices.count && !members.isEmpty && members.count <= Self.maximumMembers)
     precondition(minInSync >= 1 && minInSync <= members.count)

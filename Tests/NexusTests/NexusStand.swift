@@ -26,7 +26,7 @@ import Reactor
     surroundings = FakeSurroundings(set: names.indices.filter { !outside.contains($0) }.map { names[$0] }, isDirty: isDirty)
     nexus = Nexus(
       reactor: reactor, sizeBytes: sizeBytes, blockSizeBytes: blockSizeBytes,
-      members: names.indices.map { NexusMember(replica: names[$0], state: outside.contains($0) ? .out(reason: "away") : .inSync) },
+      members: names.indices.map { FormerMember(replica: names[$0], state: outside.contains($0) ? .out(reason: "away") : .inSync) },
       devices: members, nearest: nearest, isDirty: isDirty, minInSync: minInSync, surroundings: surroundings)
     nexus.retryNanoseconds = 0
     surroundings.onViolation = { [unowned self] in self.complaints.append($0) }
@@ -76,7 +76,7 @@ import Reactor
     unsafe client.buffers[token].flatMap { unsafe Stamp.read($0 + block * 512) }
   }
 
-  func commit(_ outcome: MembershipOutcome = .committed) { surroundings.answer(outcome, to: nexus) }
+  func commit(_ outcome: FormerOutcome = .committed) { surroundings.answer(outcome, to: nexus) }
 
   /// Answers everything with success until nothing is left.
   func finishAll() {

@@ -40,7 +40,7 @@ struct NexusTests {
     let first = stand.submit(.write, 0..<8)
     let second = stand.submit(.deallocate, 8..<16)
     #expect(stand.members.map(\.pending.count) == [0, 0])
-    #expect(stand.surroundings.commits == [MembershipChange(members: ["a", "b"], leaving: [], isClean: false)])
+    #expect(stand.surroundings.commits == [FormerChange(members: ["a", "b"], leaving: [], isClean: false)])
     stand.commit()
     #expect(stand.members.map(\.pending.count) == [2, 2])
     stand.finishAll()

@@ -37,7 +37,7 @@ final class MembershipRecord: Sendable {
 
   /// Commits a change and returns when its outcome is known. Waits while the store is away: until then nothing that depends on
   /// the change may be acknowledged.
-  func commit(_ change: MembershipChange) -> MembershipOutcome {
+  func commit(_ change: FormerChange) -> FormerOutcome {
     var delay: useconds_t = 20_000
     while !isAbandoned.load(ordering: .relaxed) {
       do {

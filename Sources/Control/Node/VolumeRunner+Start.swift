@@ -60,7 +60,7 @@ extension VolumeRunner {
       return false
     }
     if !leaving.isEmpty || !record.object.clean {
-      let change = MembershipChange(members: links.map(\.id.description), leaving: leaving, isClean: true)
+      let change = FormerChange(members: links.map(\.id.description), leaving: leaving, isClean: true)
       if claim.commit(change) != .committed {
         links.forEach(close)
         return false
@@ -188,7 +188,7 @@ extension VolumeRunner {
   private func serve(_ links: [Link], _ claim: MembershipRecord) {
     let reactor = node.reactors[reactorPosition]
     let (size, blockSize) = (assignment.sizeBytes, assignment.blockSizeBytes)
-    let members = links.map { NexusMember(replica: $0.id.description, state: .inSync) }
+    let members = links.map { FormerMember(replica: $0.id.description, state: .inSync) }
     let bound = ReactorBound(links)
     let nearest = links.firstIndex { $0.node == node.name }
     let (nexus, surroundings) = reactor.call { [self] inside in

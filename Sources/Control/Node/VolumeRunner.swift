@@ -74,7 +74,7 @@ final class VolumeRunner: @unchecked Sendable {
   }
 
   /// What the nexus of a generation told of itself, on `queue`.
-  func nexusChanged(_ state: Nexus.State, _ members: [NexusMember], generation: UInt64) {
+  func nexusChanged(_ state: Nexus.State, _ members: [FormerMember], generation: UInt64) {
     guard let serving, serving.record.generation == generation else { return }
     switch state {
     case .serving: publishMembers(members, generation: serving.record.generation)
@@ -144,12 +144,12 @@ final class VolumeRunner: @unchecked Sendable {
     let isWhole = members.allSatisfy { if case .leaving = $0.state { false } else { true } }
     guard state == .serving, isWhole else { return }
     let equal = members.filter { $0.state == .inSync }.map(\.replica)
-    _ = serving.record.commit(MembershipChange(members: equal, leaving: [], isClean: true))
+    _ = serving.record.commit(FormerChange(members: equal, leaving: [], isClean: true))
   }
 
   // MARK: Status
 
-  func publishMembers(_ members: [NexusMember], generation: UInt64) {
+  func publishMembers(_ members: [FormerMember], generation: UInt64) {
     let states = Dictionary(uniqueKeysWithValues: members.map { ($0.replica, $0.state) })
     let absent = absentReasons()
     var replicas: [NexusStatus.Replica] = []
@@ -187,7 +187,7 @@ final class VolumeRunner: @unchecked Sendable {
 }
 
 /// The nexus's way out of its reactor: commits and news go to the runner's queues.
-final class VolumeSurroundings: NexusSurroundings {
+final class VolumeSurroundings: FormerSurroundings {
   private let runner: VolumeRunner
   private let record: MembershipRecord
   private let reactor: ReactorReference
@@ -201,7 +201,7 @@ final class VolumeSurroundings: NexusSurroundings {
     self.reactor = reactor
   }
 
-  func commit(_ change: MembershipChange) {
+  func commit(_ change: FormerChange) {
     guard let nexus else { return }
     let bound = ReactorBound(nexus)
     let (record, reactor) = (record, reactor)

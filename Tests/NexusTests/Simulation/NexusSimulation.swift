@@ -41,7 +41,7 @@ import Reactor
     plan = SimulationPlan(&generator)
     let plan = plan
     let names = (0..<plan.memberCount).map { "replica-\($0)" }
-    let states = names.indices.map { NexusMember(replica: names[$0], state: plan.isOut[$0] ? .out(reason: "away") : .inSync) }
+    let states = names.indices.map { FormerMember(replica: names[$0], state: plan.isOut[$0] ? .out(reason: "away") : .inSync) }
     members = names.indices.map { FakeMember(index: $0, sizeBytes: plan.sizeBytes, blockSizeBytes: plan.blockSizeBytes) }
     surroundings = FakeSurroundings(set: names.indices.filter { !plan.isOut[$0] }.map { names[$0] }, isDirty: plan.isDirtyAtStart)
     arenaBytesAtStart = reactor.arena.usedBytes
