@@ -24,7 +24,7 @@ final class ReplicaDisk {
   private(set) var isAllocated: [Bool]
   /// Units the pool has room for.
   var capacityUnits = Int.max
-  private var allocatedUnits = 0
+  private(set) var allocatedUnits = 0
   /// Sectors whose last value was lost with the power, and was not written again since.
   private(set) var damage: [Int: UInt64] = [:]
 

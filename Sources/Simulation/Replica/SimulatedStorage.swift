@@ -181,10 +181,13 @@ import Reactor
   }
 
   override func grow(toSizeBytes: UInt64, done: @escaping Done) {
-    ask("grow to \(toSizeBytes)", { [self] refusal in
-      if refusal == nil, toSizeBytes > sizeBytes { grow(toSizeBytes: toSizeBytes) }
-      done(refusal)
-    }) { [disk] in disk.grow(toSizeBytes: toSizeBytes) }
+    ask(
+      "grow to \(toSizeBytes)",
+      { [self] refusal in
+        if refusal == nil, toSizeBytes > sizeBytes { grow(toSizeBytes: toSizeBytes) }
+        done(refusal)
+      }
+    ) { [disk] in disk.grow(toSizeBytes: toSizeBytes) }
   }
 
   private func refuse(_ refusal: ReplicaRefusal, _ done: @escaping Done) { world.after(10_000, in: process) { done(refusal) } }
@@ -192,7 +195,7 @@ import Reactor
   /// Takes effect after those asked before, and is answered then.
   private func ask(_ text: @autoclosure () -> String, _ done: @escaping Done, effect: @escaping () -> Void) {
     guard process.isAlive else { return }
-    world.note(.disk, disk.node, nextNumber, "node \(disk.node) \(text())")
+    world.note(.disk, disk.node, nextNumber) { "node \(disk.node) \(text())" }
     let number = nextNumber
     nextNumber += 1
     questions.append(Question(number: number, effect: effect))

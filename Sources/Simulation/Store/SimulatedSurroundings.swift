@@ -11,8 +11,8 @@ final class SimulatedSurroundings: NexusSurroundings {
   private var known: StoreRecord
   private let minInSync: Int
   private var isCommitting = false
-  /// Whom to tell.
-  weak var nexus: Nexus?
+  /// Tells the nexus how its commit ended.
+  var committed: (MembershipOutcome) -> Void = { _ in }
   var newsCount = 0
   var changed: () -> Void = {}
 
@@ -42,7 +42,9 @@ final class SimulatedSurroundings: NexusSurroundings {
   /// What a nexus must never ask for.
   private func check(_ change: MembershipChange) {
     if isCommitting { world.fail("a commit was asked for before the one before it was known") }
-    if change.members.count < minInSync { world.fail("a set of \(change.members.count) was to be committed, below the least of \(minInSync)") }
+    if change.members.count < minInSync {
+      world.fail("a set of \(change.members.count) was to be committed, below the least of \(minInSync)")
+    }
     let expected = Set(known.members).subtracting(change.leaving.map(\.replica)).union(change.joining)
     if Set(change.members) != expected || change.members.count != expected.count {
       world.fail("a change does not fit the set it starts from")
@@ -74,6 +76,6 @@ final class SimulatedSurroundings: NexusSurroundings {
   private func conclude(_ outcome: MembershipOutcome, _ record: StoreRecord) {
     isCommitting = false
     if case .committed = outcome { known = record }
-    nexus?.membershipCommitted(outcome)
+    committed(outcome)
   }
 }

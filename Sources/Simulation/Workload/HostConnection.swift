@@ -26,12 +26,16 @@ import Reactor
     run.add(self)
   }
 
-  deinit { for unsafe buffer in unsafe buffers { unsafe buffer.deallocate() } }
+  deinit {
+    while let buffer = unsafe buffers.popLast() { unsafe buffer.deallocate() }
+  }
 
   var outstanding: Int { commands.count }
 
   /// Sends a command; it comes to the nexus when that runs. Sectors are whole 4 KiB units for `deallocate`.
-  func send(_ operation: BlockOperation, _ sectors: Range<Int>, forceUnitAccess: Bool = false, then sent: @escaping (Int) -> Void = { _ in }) {
+  func send(
+    _ operation: BlockOperation, _ sectors: Range<Int>, forceUnitAccess: Bool = false, then sent: @escaping (Int) -> Void = { _ in }
+  ) {
     run.process.enqueue { [self] in
       guard isAlive, !run.isOver else { return }
       let kind: History.Kind =
@@ -53,7 +57,7 @@ import Reactor
           unsafe Stamp.fill(place, operation == .write ? Stamp.value(operation: number, sector: sector) : 0xDEAD)
         }
       }
-      unsafe commands[UInt64(number)] = Command(number: number, request: request, begun: cluster.world.now)
+      commands[UInt64(number)] = Command(number: number, request: request, begun: cluster.world.now)
       cluster.world.note(.host, number, sectors.lowerBound) {
         "host of node \(run.process.node): \(operation) \(number) of \(sectors)\(forceUnitAccess ? " FUA" : "")"
       }

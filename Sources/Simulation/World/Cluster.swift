@@ -200,7 +200,9 @@ final class Cluster {
         let used = process.reactor.arena.usedBytes + process.reactor.replicaArena.usedBytes + process.reactor.reserveArena.usedBytes
         if used != 0 { world.fail("\(used) bytes of payload memory of node \(node.index) were not given back") }
       }
-      if let gate = node.gate, gate.inFlight != 0 { world.fail("\(gate.inFlight) requests are inside the gate of node \(node.index) at the end") }
+      if let gate = node.gate, gate.inFlight != 0 {
+        world.fail("\(gate.inFlight) requests are inside the gate of node \(node.index) at the end")
+      }
     }
   }
 }

@@ -21,10 +21,10 @@ final class World {
     guard violation == nil else { return }
     let message = message()
     violation = message
-    note(.check, 0, 0, "VIOLATION: \(message)")
+    note(.check, 0, 0) { "VIOLATION: \(message)" }
   }
 
-  func note(_ kind: Trace.Kind, _ first: Int, _ second: Int, _ text: @autoclosure () -> String) {
+  func note(_ kind: Trace.Kind, _ first: Int, _ second: Int, _ text: () -> String) {
     trace.note(kind, at: now, first, second, text)
   }
 
@@ -46,7 +46,7 @@ final class World {
       node: node, number: processes.count + graveyard.count, incarnation: .random(using: &generator),
       clockOffsetNanoseconds: generator.within(1_000_000_000...1_000_000_000_000), driftPartsPerMillion: Int64(drift), worldNow: now)
     processes.append(process)
-    note(.process, node, process.number, "node \(node) starts")
+    note(.process, node, process.number) { "node \(node) starts" }
     return process
   }
 
@@ -54,7 +54,7 @@ final class World {
     process.kill()
     graveyard.append(process)
     processes.removeAll { $0 === process }
-    note(.process, process.node, process.number, "node \(process.node) is killed")
+    note(.process, process.node, process.number) { "node \(process.node) is killed" }
   }
 
   /// Takes everything apart.
