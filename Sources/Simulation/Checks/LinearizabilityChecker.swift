@@ -1,8 +1,9 @@
 /// Whether there is an order in which every sector is a register: each operation takes effect at one moment between its begin and
 /// its end, and every read sees the latest change. What nobody knows the outcome of may take effect once, or never.
 ///
-/// Goes through the begins and ends of a sector's operations and keeps every state that the sector may be in: its value, and which
-/// of the open operations have taken effect. Changes take effect as late as possible: when an end asks for it.
+/// Sectors that were never zeroed are judged by zones. For the others the begins and ends of operations are gone through, keeping
+/// every state that the sector may be in: its value, and which of the open operations have taken effect. Changes take effect as late
+/// as possible: when an end asks for it.
 struct LinearizabilityChecker {
   let operations: [History.Operation]
 
@@ -52,7 +53,63 @@ struct LinearizabilityChecker {
     let isRead: Bool
   }
 
-  private func check(_ sector: Int, _ numbers: [Int]) -> String? {
+  private func check(_ sector: Int, _ all: [Int]) -> String? {
+    var seen = Set<Int>()
+    for number in all where operations[number].kind == .read { seen.insert(author(operations[number], sector)) }
+    // A change of unknown outcome that nobody ever saw may as well never have happened.
+    let numbers = all.filter { operations[$0].outcome == .done || seen.contains(author(operations[$0], sector)) }
+    if !numbers.contains(where: { operations[$0].kind == .zero }) { return checkZones(sector, numbers) }
+    return search(sector, numbers)
+  }
+
+  /// Where every value has one author: by the zones of Gibbons and Korach ("Testing shared memories", 1997), in which a value must
+  /// have been there between two of its operations, or may have been at any moment of their overlap.
+  private func checkZones(_ sector: Int, _ numbers: [Int]) -> String? {
+    struct Zone {
+      var firstEnd = Int.max
+      var lastBegin = Int.min
+      var lastReader = -1
+    }
+    var zones: [Int: Zone] = [0: Zone(firstEnd: Int.min)]
+    for number in numbers where operations[number].kind == .write {
+      zones[number + 1] = Zone(firstEnd: operations[number].end ?? .max, lastBegin: operations[number].begin)
+    }
+    for number in numbers where operations[number].kind == .read {
+      let operation = operations[number]
+      let author = author(operation, sector)
+      let end = operation.end ?? .max
+      guard var zone = zones[author], author == 0 || end > operations[author - 1].begin else {
+        return "sector \(sector): read \(number) of generation \(operation.generation) saw "
+          + "\(Stamp.describe(operation.values[sector - operation.sectors.lowerBound])), which nobody had written"
+      }
+      zone.firstEnd = min(zone.firstEnd, end)
+      if operation.begin > zone.lastBegin { (zone.lastBegin, zone.lastReader) = (operation.begin, number) }
+      zones[author] = zone
+    }
+    let ordered = zones.sorted { $0.key < $1.key }
+    let forward = ordered.filter { $0.value.firstEnd < $0.value.lastBegin }.sorted { $0.value.firstEnd < $1.value.firstEnd }
+    for (one, other) in zip(forward, forward.dropFirst()) where other.value.firstEnd < one.value.lastBegin {
+      return describe(sector, one.key, one.value.lastReader, other.key)
+    }
+    for (author, zone) in ordered where zone.firstEnd >= zone.lastBegin {
+      if let around = forward.first(where: { $0.value.firstEnd < zone.lastBegin && zone.firstEnd < $0.value.lastBegin }) {
+        return describe(sector, around.key, around.value.lastReader, author)
+      }
+    }
+    return nil
+  }
+
+  private func describe(_ sector: Int, _ author: Int, _ reader: Int, _ other: Int) -> String {
+    let value = author == 0 ? "zeros" : "operation \(author - 1)"
+    let between = other == 0 ? "zeros" : "operation \(other - 1)"
+    return "sector \(sector): \(value) was there before and, as read \(reader) of generation "
+      + "\(reader < 0 ? 0 : operations[reader].generation) saw, after \(between) had taken its place"
+  }
+
+  /// States to look at in one step, at most; a sector with more is let pass.
+  private static let maximumStates = 20_000
+
+  private func search(_ sector: Int, _ numbers: [Int]) -> String? {
     var points: [(tick: Int, number: Int, isEnd: Bool)] = []
     for number in numbers {
       points.append((operations[number].begin, number, false))
@@ -65,7 +122,7 @@ struct LinearizabilityChecker {
       let operation = operations[point.number]
       if !point.isEnd {
         let slot = open.firstIndex { $0 == nil } ?? open.count
-        if slot == 64 { return "sector \(sector) has more than 64 operations under way" }
+        if slot == 64 { return nil }
         let entry = Open(number: point.number, author: author(operation, sector), isRead: operation.kind == .read)
         if slot == open.count { open.append(entry) } else { open[slot] = entry }
         if entry.isRead {
@@ -76,7 +133,8 @@ struct LinearizabilityChecker {
       guard let slot = open.firstIndex(where: { $0?.number == point.number }) else { continue }
       let bit: UInt64 = 1 << UInt64(slot)
       let before = states
-      states = reach(bit, from: states, open)
+      guard let reached = reach(bit, from: states, open) else { return nil }
+      states = reached
       if operation.outcome == .unknown { states += before.filter { $0.done & bit == 0 } }
       open[slot] = nil
       if states.isEmpty { return describe(sector, operation, before) }
@@ -87,7 +145,7 @@ struct LinearizabilityChecker {
   }
 
   /// All states in which the operation of `bit` has taken effect, with no more others before it than needed.
-  private func reach(_ bit: UInt64, from states: [State], _ open: [Open?]) -> [State] {
+  private func reach(_ bit: UInt64, from states: [State], _ open: [Open?]) -> [State]? {
     var seen = Set(states)
     var line = states
     var reached: [State] = []
@@ -106,6 +164,7 @@ struct LinearizabilityChecker {
           if let read = open[other], read.isRead, read.author == next.author { next.done |= 1 << UInt64(other) }
         }
         if seen.insert(next).inserted { line.append(next) }
+        if line.count > Self.maximumStates { return nil }
       }
     }
     return reached

@@ -75,7 +75,7 @@ final class Host {
 
   /// Commands must not wait inside for ever (R12).
   func checkPatience() {
-    guard let connection, connection.isAlive, connection.run.process.isRunning else { return }
+    guard let connection, connection.isAlive, connection.run.server.hasPatience, connection.run.process.isRunning else { return }
     if connection.oldestAgeNanoseconds > Self.patienceNanoseconds {
       world.fail(
         "a command has been waiting for over \(Self.patienceNanoseconds / 1_000_000_000) s in generation \(connection.run.generation) (R12)"

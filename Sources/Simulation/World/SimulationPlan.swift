@@ -33,9 +33,16 @@ struct SimulationPlan {
     let replicas = [1, 2, 2, 2, 3, 3, 3, 3][generator.below(8)]
     cluster.replicaCount = replicas
     cluster.minInSync = replicas == 3 ? (generator.chance(75) ? 2 : 1) : replicas == 2 ? (generator.chance(75) ? 1 : 2) : 1
-    cluster.sizeBytes = [128 << 10, 256 << 10, 512 << 10][generator.below(3)]
-    cluster.regionBytes = [8 << 10, 16 << 10, 32 << 10][generator.below(3)]
-    cluster.maximumHotRegions = [8, 8, 12, 64][generator.below(4)]
+    if generator.chance(20) {
+      // As many hot regions as a nexus asks for at least, and a few regions more than that.
+      cluster.regionBytes = 64 << 10
+      cluster.maximumHotRegions = 36
+      cluster.sizeBytes = 44 * cluster.regionBytes
+    } else {
+      cluster.sizeBytes = [128 << 10, 256 << 10, 512 << 10][generator.below(3)]
+      cluster.regionBytes = [8 << 10, 16 << 10, 32 << 10][generator.below(3)]
+      cluster.maximumHotRegions = 64
+    }
     cluster.isWriteThrough = generator.chance(15)
     cluster.driftPartsPerMillion = [0, 100, 450][generator.below(3)]
     if replicas > 1, generator.chance(20) { cluster.firstSetCount = max(replicas - 1, cluster.minInSync) }

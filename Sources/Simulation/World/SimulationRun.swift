@@ -46,6 +46,11 @@ public final class SimulationRun {
     troubles = Troubles(cluster: cluster, plan: plan, hosts: hosts)
   }
 
+  /// The production nexus and gates, as the seed has it.
+  public convenience init(seed: UInt64) {
+    self.init(seed: seed, plan: { $0.cluster = Cluster.Options(replicaCount: 1, minInSync: 1) }, makeServer: { process, configuration, _ in PassingServer(process: process, configuration: configuration) })
+  }
+
   /// Has every happening told, as a line of text.
   public func trace(to print: @escaping (String) -> Void) {
     world.trace.print = print

@@ -13,6 +13,8 @@ class VolumeServer {
   var isHealthy: Bool { false }
   /// Commands under way inside.
   var inFlight: Int { 0 }
+  /// Ends commands that have waited too long (R12).
+  var hasPatience: Bool { false }
   /// For reports of what hangs.
   var summary: String { "" }
 }
@@ -58,14 +60,19 @@ final class PassingServer: VolumeServer {
       door.ask(.claim(claim)) { [weak self] answer in
         guard let self, case .success = answer, self.door === door else { return }
         isServing = true
-        let waiting = self.waiting
-        self.waiting = []
-        for entry in waiting { submit(entry.request, for: entry.client) }
+        next()
       }
     }
 
+    private func next() {
+      guard isServing, running.isEmpty, !waiting.isEmpty else { return }
+      let entry = waiting.removeFirst()
+      submit(entry.request, for: entry.client)
+    }
+
     override func submit(_ request: BlockRequest, for client: BlockClient) {
-      guard isServing, let door else { return waiting.append((request, client)) }
+      // One at a time, so that overlapping ones keep their order.
+      guard isServing, let door, running.isEmpty else { return waiting.append((request, client)) }
       nextNumber += 1
       running[nextNumber] = (request.token, client)
       var own = request
@@ -82,6 +89,7 @@ final class PassingServer: VolumeServer {
     override func blockRequestCompleted(token: UInt64, status: BlockStatus) {
       guard let entry = running.removeValue(forKey: Int(token)) else { return }
       entry.client.blockRequestCompleted(token: entry.token, status: status)
+      next()
     }
   }
 }
