@@ -37,27 +37,29 @@ final class MembershipRecord: Sendable {
 
   /// Commits a change and returns when its outcome is known. Waits while the store is away: until then nothing that depends on
   /// the change may be acknowledged.
-  func commit(_ change: FormerChange) -> FormerOutcome {
+  func commit(members: [ReplicaID], leaving: [(replica: ReplicaID, reason: String)], isClean: Bool) -> MembershipOutcome {
     var delay: useconds_t = 20_000
     while !isAbandoned.load(ordering: .relaxed) {
       do {
         guard let record = try node.store.object(InSyncRecord.self, at: Keys.inSync(volume)) else { return .fenced }
         guard record.object.generation == generation, record.object.nexusIncarnation == node.incarnation else { return .fenced }
         var next = record
-        let members = change.members.compactMap { ReplicaID($0) }
         next.object.members = members
-        next.object.clean = change.isClean
-        for (replica, reason) in change.leaving {
-          guard let id = ReplicaID(replica), !next.object.out.contains(where: { $0.id == id && $0.atGeneration == generation })
-          else { continue }
+        next.object.clean = isClean
+        next.object.out.removeAll { members.contains($0.id) }
+        for (id, reason) in leaving where !next.object.out.contains(where: { $0.id == id && $0.atGeneration == generation }) {
           next.object.out.append(.init(id: id, reason: reason, atGeneration: generation))
         }
         if members != record.object.members { next.object.setVersion += 1 }
         // Already there: the reply of an earlier try was lost.
-        if next.object == record.object { return .committed }
+        if next.object == record.object {
+          return .committed(setVersion: record.object.setVersion, storeRevision: UInt64(record.modRevision))
+        }
         let outcome = try node.store.transact(
           StoreTransaction(compares: [record.isUnchanged], operations: [next.replacement]))
-        if outcome.committedRevision != nil { return .committed }
+        if let revision = outcome.committedRevision {
+          return .committed(setVersion: next.object.setVersion, storeRevision: UInt64(revision))
+        }
       } catch {
         node.log.write("volume \(volume): a membership change waits for the state store: \(error)")
         usleep(delay)

@@ -2,6 +2,7 @@ import Foundation
 import Host
 import NVMe
 import Nexus
+import Pool
 import Reactor
 import Target
 
@@ -60,11 +61,16 @@ extension VolumeRunner {
       return false
     }
     if !leaving.isEmpty || !record.object.clean {
-      let change = FormerChange(members: links.map(\.id.description), leaving: leaving, isClean: true)
-      if claim.commit(change) != .committed {
+      let gone = leaving.compactMap { entry in ReplicaID(entry.replica).map { (replica: $0, reason: entry.reason) } }
+      if claim.commit(members: links.map(\.id), leaving: gone, isClean: true) == .fenced {
         links.forEach(close)
         return false
       }
+    }
+    // From here on the members may differ.
+    if claim.commit(members: links.map(\.id), leaving: [], isClean: false) == .fenced {
+      links.forEach(close)
+      return false
     }
     serve(links, claim)
     return true
@@ -188,36 +194,39 @@ extension VolumeRunner {
   private func serve(_ links: [Link], _ claim: MembershipRecord) {
     let reactor = node.reactors[reactorPosition]
     let (size, blockSize) = (assignment.sizeBytes, assignment.blockSizeBytes)
-    let members = links.map { FormerMember(replica: $0.id.description, state: .inSync) }
+    let members = links.map { PoolIdentifier($0.id.description)! }
     let bound = ReactorBound(links)
-    let nearest = links.firstIndex { $0.node == node.name }
-    let (nexus, surroundings) = reactor.call { [self] inside in
+    let nearest = links.firstIndex { $0.node == node.name }.map { members[$0] }
+    let (nexus, surroundings, doors) = reactor.call { [self] inside in
       let links = bound.value
       let surroundings = VolumeSurroundings(runner: self, record: claim, reactor: reactor)
       let nexus = Nexus(
-        reactor: inside, sizeBytes: size, blockSizeBytes: blockSize, members: members, devices: links.map(\.device.value),
-        nearest: nearest, isDirty: false, surroundings: surroundings)
+        reactor: inside,
+        configuration: NexusConfiguration(
+          sizeBytes: size, blockSizeBytes: blockSize,
+          claim: ReplicaClaim(
+            generation: claim.generation, setVersion: 0, nexusID: .random(), inSync: members, storeRevision: 0), nearest: nearest),
+        surroundings: surroundings)
       surroundings.nexus = nexus
-      for link in links {
+      let doors = links.map { PlainDoor($0.device.value, on: inside) }
+      for (position, link) in links.enumerated() {
+        let door = doors[position]
+        nexus.replicaAppeared(members[position], door)
         guard let remote = link.remote?.value else { continue }
-        let name = link.id.description
-        // Until `tearDown` takes it back.
-        remote.stateChanged = { [nexus] state in
-          // A lost connection is news even when nothing is being written.
-          if state != .connected { nexus.memberLost(name) }
-        }
+        // A lost connection is news even when nothing is being written. Until `tearDown` takes it back.
+        remote.stateChanged = { state in if state != .connected { door.sessionEnded?(.lost) } }
         // It may have been lost while the others were being connected to.
-        if remote.state != .connected { nexus.memberLost(name) }
+        if remote.state != .connected { door.sessionEnded?(.lost) }
       }
-      return (ReactorBound(nexus), ReactorBound(surroundings))
+      return (ReactorBound(nexus), ReactorBound(surroundings), ReactorBound(doors))
     }
     serving = Serving(
-      record: claim, reactor: reactor, nexus: nexus, surroundings: surroundings, remotes: links.compactMap(\.remote))
+      record: claim, reactor: reactor, nexus: nexus, surroundings: surroundings, remotes: links.compactMap(\.remote), doors: doors)
     let description = node.description(
       name: NQN.volume(assignment.volumeID), identifier: Identifier128(assignment.volumeID.description)!, sizeBytes: size,
       blockSizeBytes: blockSize, allowedHosts: .any)
     node.target.add(
       description, device: ReactorBound(nexus.value), onReactor: reactor.index, isDiscoverable: true, usesReplicaArena: false)
-    publishMembers(members, generation: claim.generation)
+    publishMembers(members.map { NexusMember(replica: $0, state: .inSync) }, generation: claim.generation)
   }
 }

@@ -36,6 +36,7 @@ final class VolumeRunner: @unchecked Sendable {
     let nexus: ReactorBound<Nexus>
     let surroundings: ReactorBound<VolumeSurroundings>
     let remotes: [ReactorBound<RemoteController>]
+    let doors: ReactorBound<[PlainDoor]>
   }
 
   init(assignment: NexusAssignment, node: NodeContext, keeper: ReplicaKeeper) {
@@ -74,9 +75,10 @@ final class VolumeRunner: @unchecked Sendable {
   }
 
   /// What the nexus of a generation told of itself, on `queue`.
-  func nexusChanged(_ state: Nexus.State, _ members: [FormerMember], generation: UInt64) {
+  func nexusChanged(_ state: Nexus.State, _ members: [NexusMember], generation: UInt64) {
     guard let serving, serving.record.generation == generation else { return }
     switch state {
+    case .starting, .stopped: break
     case .serving: publishMembers(members, generation: serving.record.generation)
     case .blocked(let reason):
       publish(.blocked, reason)
@@ -122,7 +124,10 @@ final class VolumeRunner: @unchecked Sendable {
       serving.record.abandon()
       commits.sync {}
       for remote in serving.remotes { close(remote) }
-      serving.reactor.call { _ in serving.nexus.value.retire() }
+      serving.reactor.call { _ in
+        serving.nexus.value.retire()
+        for door in serving.doors.value { door.close() }
+      }
     }
   }
 
@@ -143,20 +148,21 @@ final class VolumeRunner: @unchecked Sendable {
     let (state, members) = serving.reactor.call { _ in (serving.nexus.value.state, serving.nexus.value.members) }
     let isWhole = members.allSatisfy { if case .leaving = $0.state { false } else { true } }
     guard state == .serving, isWhole else { return }
-    let equal = members.filter { $0.state == .inSync }.map(\.replica)
-    _ = serving.record.commit(FormerChange(members: equal, leaving: [], isClean: true))
+    let equal = members.filter { $0.state == .inSync }.compactMap { ReplicaID($0.replica.description) }
+    _ = serving.record.commit(members: equal, leaving: [], isClean: true)
   }
 
   // MARK: Status
 
-  func publishMembers(_ members: [FormerMember], generation: UInt64) {
-    let states = Dictionary(uniqueKeysWithValues: members.map { ($0.replica, $0.state) })
+  func publishMembers(_ members: [NexusMember], generation: UInt64) {
+    let states = Dictionary(uniqueKeysWithValues: members.map { ($0.replica.description, $0.state) })
     let absent = absentReasons()
     var replicas: [NexusStatus.Replica] = []
     for replica in assignment.replicas {
       switch states[replica.id.description] {
       case .inSync: replicas.append(.init(id: replica.id, node: replica.node, state: .inSync))
-      case .leaving(let reason), .out(let reason):
+      case .syncing, .joining: replicas.append(.init(id: replica.id, node: replica.node, state: .out, reason: "resynchronising"))
+      case .unreached(let reason), .leaving(let reason), .out(let reason):
         replicas.append(.init(id: replica.id, node: replica.node, state: .out, reason: reason))
       case nil:
         replicas.append(.init(id: replica.id, node: replica.node, state: .out, reason: absent[replica.id] ?? "not in sync"))
@@ -187,7 +193,7 @@ final class VolumeRunner: @unchecked Sendable {
 }
 
 /// The nexus's way out of its reactor: commits and news go to the runner's queues.
-final class VolumeSurroundings: FormerSurroundings {
+final class VolumeSurroundings: NexusSurroundings {
   private let runner: VolumeRunner
   private let record: MembershipRecord
   private let reactor: ReactorReference
@@ -201,12 +207,18 @@ final class VolumeSurroundings: FormerSurroundings {
     self.reactor = reactor
   }
 
-  func commit(_ change: FormerChange) {
+  let bootNanoseconds: (() -> UInt64)? = nil
+
+  func commit(_ change: MembershipChange) {
     guard let nexus else { return }
     let bound = ReactorBound(nexus)
     let (record, reactor) = (record, reactor)
+    let members = change.members.compactMap { ReplicaID($0.description) }
+    let leaving = change.leaving.compactMap { absence in
+      ReplicaID(absence.replica.description).map { (replica: $0, reason: absence.reason) }
+    }
     runner.commits.async {
-      let outcome = record.commit(change)
+      let outcome = record.commit(members: members, leaving: leaving, isClean: false)
       reactor.post { _ in bound.value.membershipCommitted(outcome) }
     }
   }

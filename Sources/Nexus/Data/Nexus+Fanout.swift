@@ -13,9 +13,9 @@ extension Nexus {
     unsafe paths[index]!._withUnsafeGuaranteedRef { $0.submit(request, for: self) }
   }
 
-  /// Sends the slot's change to every active member.
+  /// Sends the slot's change to every active member, and to the replicas that are being made equal.
   func fanOut(_ slot: Int) {
-    if activeMask == 0 { finishLater(slot, .inaccessible) } else { fanOut(slot, to: activeMask) }
+    if activeMask == 0 { awaitService(slot) } else { fanOut(slot, to: activeMask | syncMask) }
   }
 
   func fanOut(_ slot: Int, to mask: UInt8) {
@@ -24,7 +24,7 @@ extension Nexus {
     slots[slot].failedMask = 0
     slots[slot].sentMask = mask
     slots[slot].pending = Int8(mask.nonzeroBitCount << (isInTwoParts ? 1 : 0))
-    for index in 0..<memberCount where mask & (1 << UInt8(index)) != 0 {
+    for index in 0..<Self.maximumMembers where mask & (1 << UInt8(index)) != 0 {
       sendChange(slot, index, isSecondPart: false)
       if isInTwoParts { sendChange(slot, index, isSecondPart: true) }
     }
@@ -44,7 +44,7 @@ extension Nexus {
 
   /// Reads for a slot from the nearest member that has not failed to.
   func readFromNext(_ slot: Int) {
-    for position in 0..<memberCount {
+    for position in 0..<Self.maximumMembers {
       let index = Int(readOrder[position])
       let bit = UInt8(1) << UInt8(index)
       guard activeMask & bit != 0, slots[slot].triedMask & bit == 0 else { continue }
@@ -55,8 +55,10 @@ extension Nexus {
     }
     if slots[slot].isLevelling {
       levelFailed(slot)
+    } else if activeMask == 0 {
+      awaitService(slot)
     } else {
-      finishLater(slot, activeMask == 0 ? .inaccessible : slots[slot].status)
+      finishLater(slot, slots[slot].status)
     }
   }
 
@@ -81,13 +83,18 @@ extension Nexus {
         readErrors += 1
         note(status, slot)
         // A read error leaves the copy in the set: the block is read elsewhere. A lost path does not.
-        if Self.isPathLost(status) { fault(index, status, slots[slot].request.operation) }
+        if Self.isPathLost(status) {
+          fault(index, status, slots[slot].request.operation)
+        } else if slots[slot].request.operation == .read {
+          slots[slot].failedMask |= 1 << UInt8(index)
+        }
         readFromNext(slot)
       }
       return
     }
     if status != .success {
-      note(status, slot)
+      // A replica outside of the set has no say.
+      if setMask & (1 << UInt8(index)) != 0 { note(status, slot) }
       slots[slot].failedMask |= 1 << UInt8(index)
       fault(index, status, slots[slot].request.operation)
     }
@@ -108,7 +115,7 @@ extension Nexus {
     for token in waiting {
       let slot = Int(token >> 8)
       let index = Int(token & 7)
-      if activeMask & (1 << UInt8(index)) == 0 {
+      if (activeMask | syncMask) & (1 << UInt8(index)) == 0 {
         // It left meanwhile, or nothing is served any more: it never gets this.
         answered(slot, index, .inaccessible)
       } else if slots[slot].isReading {
@@ -128,53 +135,10 @@ extension Nexus {
     }
   }
 
-  private static func isPathLost(_ status: BlockStatus) -> Bool {
+  static func isPathLost(_ status: BlockStatus) -> Bool {
     switch status {
     case .connectionLost, .inaccessible, .refused, .aborted: true
     case .success, .outOfRange, .readFault, .writeFault, .capacityExceeded, .unsupported, .busy: false
-    }
-  }
-
-  // MARK: Faults
-
-  /// The path to a member is lost; commands on it end by themselves.
-  public func memberLost(_ replica: String) {
-    guard let index = members.firstIndex(where: { $0.replica == replica && $0.state == .inSync }) else { return }
-    fault(index, .connectionLost, .flush)
-  }
-
-  /// A member cannot go on: it leaves, unless the set would become too small.
-  private func fault(_ index: Int, _ status: BlockStatus, _ operation: BlockOperation) {
-    let bit = UInt8(1) << UInt8(index)
-    guard activeMask & bit != 0 else { return }
-    if activeMask.nonzeroBitCount > minInSync {
-      activeMask &= ~bit
-      leavingMask |= bit
-      members[index].state = .leaving(reason: Self.reason(status, operation))
-      unsafe surroundings.nexusChanged()
-      commitIfNeeded()
-    } else if Self.isPathLost(status) {
-      block("the in-sync replica \(members[index].replica) cannot be reached, and at least \(minInSync) must be")
-    } else if activeMask != bit, status != .capacityExceeded || operation == .flush {
-      block(
-        "the in-sync replica \(members[index].replica) failed (\(Self.reason(status, operation))), and at least "
-          + "\(minInSync) must stay in sync")
-    }
-    // Otherwise it stays. If it is the only one, its errors are the volume's; if it has no space, `settle` makes all equal.
-  }
-
-  func block(_ reason: String) {
-    activeMask = 0
-    state = .blocked(reason: reason)
-    unsafe surroundings.nexusChanged()
-  }
-
-  private static func reason(_ status: BlockStatus, _ operation: BlockOperation) -> String {
-    switch status {
-    case .refused: "the replica refused this nexus"
-    case .connectionLost, .inaccessible, .aborted: "the connection was lost"
-    case .capacityExceeded: "no space for a \(operation)"
-    case .success, .outOfRange, .readFault, .writeFault, .unsupported, .busy: "\(operation) failed (\(status))"
     }
   }
 
@@ -195,8 +159,9 @@ extension Nexus {
     } else if activeMask.nonzeroBitCount > 1 {
       level(slot)
     } else {
-      // The only one that stays does not have it: the host is told and may write again. Or nothing is served any more.
-      finish(slot, activeMask == 0 ? .inaccessible : slots[slot].status)
+      // The only one that stays does not have it: the host is told and may write again. Or there is no service, and it is done
+      // anew when there is: until then its range stays locked (R1).
+      if activeMask == 0 { awaitService(slot) } else { finish(slot, slots[slot].status) }
     }
   }
 }

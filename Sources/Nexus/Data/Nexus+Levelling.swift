@@ -12,7 +12,6 @@ extension Nexus {
     // One source, the lowest.
     slots[slot].sourceMask &= ~slots[slot].sourceMask &+ 1
     slots[slot].position = slots[slot].start
-    slots[slot].lockedEnd = slots[slot].end
     slots[slot].phase = .levellingRead
     releaseBounce(slot)
     awaitBuffer(slot)
@@ -26,10 +25,7 @@ extension Nexus {
 
   /// The chunk of the source is in the buffer.
   func writeLevel(_ slot: Int) {
-    if activeMask == 0 {
-      finish(slot, .inaccessible)
-      return
-    }
+    if activeMask == 0 { return awaitService(slot) }
     guard let bounce = unsafe slots[slot].bounce else { preconditionFailure("levelling has a buffer") }
     let byteCount = Int(Self.levellingBytes(slots[slot]))
     let isZero = unsafe (bounce.load(as: UInt64.self) == 0 && memcmp(bounce, bounce + 8, byteCount - 8) == 0)
@@ -43,10 +39,7 @@ extension Nexus {
     if activeMask != 0, slots[slot].failedMask != 0 {
       block("the in-sync replicas could not be made equal after one ran out of space")
     }
-    if activeMask == 0 {
-      finish(slot, .inaccessible)
-      return
-    }
+    if activeMask == 0 { return awaitService(slot) }
     slots[slot].position += Self.levellingBytes(slots[slot])
     if slots[slot].position == slots[slot].end {
       finish(slot, .capacityExceeded)
@@ -64,6 +57,6 @@ extension Nexus {
   /// The source could not be read.
   func levelFailed(_ slot: Int) {
     if activeMask != 0 { block("an in-sync replica that ran out of space could not be read") }
-    finishLater(slot, .inaccessible)
+    awaitService(slot)
   }
 }

@@ -6,6 +6,7 @@ extension Nexus {
   /// Does what `start` and `end` say, whose bytes are locked.
   func runChange(_ slot: Int) {
     let request = slots[slot].request
+    if slots[slot].isRepair { return readModifyWrite(slot) }
     let isWhole =
       slots[slot].start >= request.offsetBytes && slots[slot].end <= request.offsetBytes + request.byteCount
     if isWhole { fanOut(slot) } else { readModifyWrite(slot) }
@@ -15,7 +16,7 @@ extension Nexus {
 
   /// Reads the units at both ends of the locked range, lays the command's bytes over them, writes all of it.
   private func readModifyWrite(_ slot: Int) {
-    slots[slot].phase = .readingHead
+    slots[slot].phase = slots[slot].isRepair ? .readingForRepair : .readingHead
     slots[slot].status = .success
     awaitBuffer(slot)
   }
@@ -38,7 +39,7 @@ extension Nexus {
     if unsafe bounce == nil { unsafe bounce = unsafe reactor.reserveArena.allocate(byteCount: Int(byteCount)) }
     guard let bounce = unsafe bounce else { return false }
     unsafe slots[slot].bounce = unsafe bounce
-    slots[slot].triedMask = 0
+    slots[slot].triedMask = slots[slot].isRepair ? slots[slot].sourceMask : 0
     if isLevelling { readLevel(slot) } else { readFromNext(slot) }
     return true
   }
@@ -74,7 +75,7 @@ extension Nexus {
   /// A read came back whole.
   func readDone(_ slot: Int) {
     if slots[slot].request.operation == .read {
-      finish(slot, .success)
+      answerRead(slot)
     } else if slots[slot].isLevelling {
       writeLevel(slot)
     } else if slots[slot].isAbandoned {
@@ -94,6 +95,7 @@ extension Nexus {
     let request = slots[slot].request
     let start = slots[slot].start
     slots[slot].phase = .writingBack
+    if slots[slot].isRepair { return fanOut(slot) }
     switch request.operation {
     case .write:
       unsafe memcpy(bounce + Int(request.offsetBytes - start), request.buffer!, Int(request.byteCount))

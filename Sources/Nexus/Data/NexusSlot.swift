@@ -8,6 +8,8 @@ import Reactor
     case readingHead
     case readingTail
     case writingBack
+    /// Reading all of what one member could not read, to write it back.
+    case readingForRepair
     /// After a member ran out of space: copying what it holds to the others.
     case levellingRead
     case levellingWrite
@@ -40,16 +42,29 @@ import Reactor
   var end: UInt64 = 0
   /// Write Zeroes and Deallocate: the next byte to do. Levelling: the first byte of the chunk.
   var position: UInt64 = 0
-  /// Write Zeroes and Deallocate: where the locked bytes end.
+  /// The locked bytes.
+  var lockedStart: UInt64 = 0
   var lockedEnd: UInt64 = 0
-  /// Levelling: the member whose bytes the others get.
+  /// When it was submitted, on the reactor's clock.
+  var arrivalNanoseconds: UInt64 = 0
+  /// The regions of its locked bytes are pinned in the activity log: these.
+  var pinsRegions = false
+  /// The nexus's own: what is there is written again.
+  var isRepair = false
+  var firstPinned: Int32 = 0
+  var lastPinned: Int32 = 0
+  /// Levelling: the member whose bytes the others get. Repair: those not to read from.
   var sourceMask: UInt8 = 0
   /// Read-modify-write and levelling: whole units.
   var bounce: UnsafeMutableRawPointer?
 
   var isReading: Bool {
     request.operation == .read || phase == .readingHead || phase == .readingTail || phase == .levellingRead
+      || phase == .readingForRepair
   }
+
+  /// Done step by step.
+  var isStepped: Bool { request.operation == .writeZeroes || request.operation == .deallocate }
 
   var isLevelling: Bool { phase == .levellingRead || phase == .levellingWrite || phase == .levellingHole }
 
@@ -65,6 +80,8 @@ import Reactor
       unsafe BlockRequest(
         .read, offsetBytes: end - Nexus.unitBytes, byteCount: Nexus.unitBytes,
         buffer: bounce.map { unsafe $0 + Int(end - Nexus.unitBytes - start) }, token: 0)
+    case .readingForRepair:
+      unsafe BlockRequest(.read, offsetBytes: start, byteCount: end - start, buffer: bounce, token: 0)
     case .levellingRead:
       unsafe BlockRequest(.read, offsetBytes: position, byteCount: Nexus.levellingBytes(self), buffer: bounce, token: 0)
     case .direct, .writingBack, .levellingWrite, .levellingHole: request
@@ -85,7 +102,7 @@ import Reactor
       return unsafe BlockRequest(
         phase == .levellingWrite ? .write : .deallocate, offsetBytes: position, byteCount: Nexus.levellingBytes(self), buffer: bounce,
         forceUnitAccess: request.forceUnitAccess, token: 0)
-    case .readingHead, .readingTail, .levellingRead: preconditionFailure("nothing is changed while reading")
+    case .readingHead, .readingTail, .levellingRead, .readingForRepair: preconditionFailure("nothing is changed while reading")
     case .writingBack:
       let skipped = isSecondPart ? BlockDevice.maximumTransferBytes : 0
       let byteCount = isInTwoParts && !isSecondPart ? BlockDevice.maximumTransferBytes : end - start - skipped

@@ -1,0 +1,111 @@
+import Pool
+import Reactor
+
+/// A change of the in-sync set on its way (R2): first the store, then what must be durable on the replicas that stay.
+struct MembershipStep {
+  enum Stage {
+    /// Its outcome is not known.
+    case committing
+    /// It is committed; the replicas store the set, and what those that left miss from now on.
+    case storing
+  }
+
+  var stage = Stage.committing
+  let leavingMask: UInt8
+  let joiningMask: UInt8
+}
+
+/// Members leave and join by committed changes only (R2, R4).
+extension Nexus {
+  /// Commits what the store does not know yet, one change at a time.
+  func commitIfNeeded() {
+    guard membershipStep == nil, !isOver, phase == .prepared || leavingMask != 0 else { return }
+    let joining = joiningMask & ~setMask
+    if leavingMask == 0 && joining == 0 { return }
+    let members = (setMask & ~leavingMask) | joining
+    let step = MembershipStep(leavingMask: leavingMask & setMask, joiningMask: joining)
+    // From here on until the outcome is known, an acknowledgement needs both sets.
+    setMask |= joining
+    membershipStep = step
+    computeLeases()
+    unsafe surroundings.commit(
+      MembershipChange(
+        members: identifiers(members),
+        leaving: replicas.indices.filter { step.leavingMask & Self.bit($0) != 0 }
+          .map { Absence(replicas[$0].id, reason: replicas[$0].reason) }, joining: identifiers(joining)))
+  }
+
+  private func identifiers(_ mask: UInt8) -> [Identifier] {
+    replicas.indices.filter { mask & Self.bit($0) != 0 }.map { replicas[$0].id }
+  }
+
+  /// The outcome of the last `NexusSurroundings.commit` is known.
+  public func membershipCommitted(_ outcome: MembershipOutcome) {
+    guard var step = membershipStep, step.stage == .committing else { return }
+    switch outcome {
+    case .fenced: fence()
+    case .committed(let setVersion, let storeRevision):
+      step.stage = .storing
+      membershipStep = step
+      claim.setVersion = setVersion
+      claim.storeRevision = max(claim.storeRevision, storeRevision)
+      claim.inSync = identifiers(setMask & ~step.leavingMask)
+      storeSet(step)
+    }
+  }
+
+  /// The replicas that stay store the new set, and that all regions of the log may be missed by those that left (R6); only then is
+  /// anything acknowledged without them.
+  private func storeSet(_ step: MembershipStep) {
+    let hot = log.regions
+    // One that cannot be reached now is told by the claim that lets it come back.
+    askAll(logMask | (syncMask & step.joiningMask)) { index in
+      var questions: [ReplicaQuestion] = []
+      for left in replicas.indices where step.leavingMask & Self.bit(left) != 0 {
+        questions += Self.questions(.missed(peer: replicas[left].id), hot, isMember: true)
+      }
+      questions.append(.storeSet(claim))
+      return questions
+    } then: { [self] in
+      guard membershipStep?.stage == .storing else { return }
+      settleMembership(step)
+    }
+  }
+
+  private func settleMembership(_ step: MembershipStep) {
+    membershipStep = nil
+    setMask &= ~step.leavingMask
+    leavingMask &= ~step.leavingMask
+    // Whatever became hot since was recorded as it did.
+    recordedMask |= step.leavingMask
+    unrecordedMask &= ~step.leavingMask
+    lostMask &= setMask
+    saidLostMask &= setMask
+    let joined = step.joiningMask
+    joiningMask &= ~joined
+    recordedMask &= ~joined
+    for index in replicas.indices where joined & Self.bit(index) != 0 { finishJoin(index) }
+    computeLeases()
+    unsafe surroundings.nexusChanged()
+    let waiting = awaitingCommit
+    awaitingCommit = []
+    for slot in waiting where !slots[slot].isEnding { settle(slot) }
+    commitIfNeeded()
+    gather()
+    serveIfPossible()
+    releaseHeldReads()
+    pumpLog()
+    beginReconciliation()
+    for index in replicas.indices where step.leavingMask & Self.bit(index) != 0 { scheduleReturn(index) }
+  }
+
+  /// Reads go to the nearest first.
+  func orderReads() {
+    var order = Array(0..<Self.maximumMembers)
+    if let nearest = configuration.nearest, let index = replicas.firstIndex(where: { $0.id == nearest }) {
+      order.remove(at: index)
+      order.insert(index, at: 0)
+    }
+    readOrder = InlineArray { UInt8(order[$0]) }
+  }
+}
