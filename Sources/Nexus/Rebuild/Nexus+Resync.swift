@@ -199,13 +199,13 @@ extension Nexus {
       nextResync = index + 1
       return RegionCopier.Job(
         purpose: .resync(index), region: region, range: bytes(ofRegion: region), source: source, targetMask: Self.bit(index),
-        isCompared: resync.kind != .full, isLocked: true, epoch: serviceEpoch)
+        isCompared: resync.kind != .full, isLocked: true, epoch: serviceEpoch, resync: resync)
     }
     return nil
   }
 
   func resyncJobEnded(_ index: Int, _ job: RegionCopier.Job, _ outcome: RegionCopier.Outcome) {
-    guard let resync = resyncs[index], resync.stage == .copying, job.epoch == serviceEpoch else { return }
+    guard let resync = resyncs[index], resync === job.resync, resync.stage == .copying else { return }
     switch outcome {
     case .done:
       resync.queue.done()

@@ -26,6 +26,8 @@ import Reactor
     /// Whether the region is in service meanwhile.
     let isLocked: Bool
     let epoch: Int
+    /// The resync it is part of: a later one of the same replica knows nothing of it.
+    var resync: Resync?
     /// Sources that could not be read.
     var failedSourceMask: UInt8 = 0
   }

@@ -218,6 +218,8 @@ struct DiskFaults {
   var isStuck = false
   /// The next write waits until it is let go.
   var sticksNextWrite = false
+  /// How likely what was under way when the process died takes effect all the same.
+  var afterDeathPercent = 50
   /// How likely an unflushed version of a sector survives a loss of power.
   var keepPercent = 50
 }

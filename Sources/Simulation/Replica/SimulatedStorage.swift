@@ -211,7 +211,7 @@ import Reactor
 
   /// Settles what was under way when the process was killed: requests were done or not or in part, questions up to some point.
   func settleAfterDeath() {
-    for entry in running where world.generator.chance(50) {
+    for entry in running where world.generator.chance(disk.faults.afterDeathPercent) {
       let request = entry.request
       guard request.operation != .read, request.operation != .flush else { continue }
       let sectors = Int(request.offsetBytes) / 512..<Int(request.offsetBytes + request.byteCount) / 512

@@ -44,7 +44,7 @@ final class Cluster {
   var plantedErrors: ReplicaGate.PlantedErrors = []
   /// The nexuses that were started, the latest last; those of dead processes are taken out.
   private(set) var nexuses: [NexusRun] = []
-  private var closed: [AnyObject] = []
+  private var former: [NexusRun] = []
 
   init(world: World, options: Options, makeServer: @escaping ServerMaker) {
     self.world = world
@@ -98,6 +98,7 @@ final class Cluster {
     }
     world.kill(process)
     for run in nexuses where run.process === process { run.processEnded() }
+    former += nexuses.filter { $0.process === process }
     nexuses.removeAll { $0.process === process }
     if losingPower { network.becameSilent(process) } else { network.wasKilled(process) }
     if losingPower {
@@ -170,11 +171,15 @@ final class Cluster {
 
   // MARK: Checks
 
-  /// A change was acknowledged: every member of the set has it now (R1, R2).
+  /// A write was acknowledged: every member of the set has it now (R1, R2), or had it when its power failed. Zeroes are done in
+  /// steps, between which others may come.
   func checkAcknowledged(_ number: Int) {
     let operation = history.operations[number]
+    guard operation.kind == .write else { return }
     for node in memberNodes {
-      for sector in operation.sectors where node.disk.current[sector] != operation.value(sector: sector) {
+      for sector in operation.sectors {
+        let value = operation.value(sector: sector)
+        if node.disk.current[sector] == value || node.disk.damage[sector] == value { continue }
         return world.fail(
           "\(operation.kind) \(number) was acknowledged, but node \(node.index) of the set holds \(Stamp.describe(node.disk.current[sector])) "
             + "in sector \(sector) (R1, R2)")

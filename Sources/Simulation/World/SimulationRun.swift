@@ -46,9 +46,9 @@ public final class SimulationRun {
     troubles = Troubles(cluster: cluster, plan: plan, hosts: hosts)
   }
 
-  /// The production nexus and gates, as the seed has it.
+  /// The nexus and the gates that ship, as the seed has it.
   public convenience init(seed: UInt64) {
-    self.init(seed: seed, plan: { $0.cluster = Cluster.Options(replicaCount: 1, minInSync: 1) }, makeServer: { process, configuration, _ in PassingServer(process: process, configuration: configuration) })
+    self.init(seed: seed) { ProductionServer(process: $0, configuration: $1, surroundings: $2) }
   }
 
   /// Has every happening told, as a line of text.

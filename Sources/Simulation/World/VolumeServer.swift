@@ -9,6 +9,8 @@ class VolumeServer {
   func replicaAppeared(_ replica: Identifier, _ door: ReplicaDoor) { preconditionFailure("replicaAppeared is not implemented") }
   /// Nothing will ever be served again: another nexus has taken over.
   var isFenced: Bool { false }
+  /// Commands are carried out now.
+  var isServing: Bool { false }
   /// Every replica is in the set and equal, and nothing is running in the background.
   var isHealthy: Bool { false }
   /// Commands under way inside.
@@ -32,6 +34,7 @@ final class PassingServer: VolumeServer {
 
   override var device: BlockDevice { passage }
   override func replicaAppeared(_ replica: Identifier, _ door: ReplicaDoor) { passage.replicaAppeared(replica, door) }
+  override var isServing: Bool { passage.isServing }
   override var isHealthy: Bool { passage.isServing }
   override var inFlight: Int { passage.inFlight }
 
