@@ -1,12 +1,15 @@
 import Glibc
 import Simulation
 
-/// `keelson-sim --seeds N [--from S] [--seconds T]` runs seeds, `keelson-sim --seed S [--trace]` one.
+/// `keelson-sim --seeds N [--from S] [--seconds T]` runs seeds, `keelson-sim --seed S [--trace]` one. With `--bug NAME` the nexus or
+/// the gates have that error, which the checks should find. `--sweep` crashes everywhere in a short life.
 struct Options {
   var first: UInt64 = 1
   var count: UInt64 = 100
   var seconds: UInt64?
   var isTracing = false
+  var bug: PlantedBug?
+  var sweeps = false
 
   init(_ arguments: [String]) throws(Complaint) {
     var position = 1
@@ -15,6 +18,18 @@ struct Options {
       position += 1
       if name == "--trace" {
         isTracing = true
+        continue
+      }
+      if name == "--sweep" {
+        sweeps = true
+        continue
+      }
+      if name == "--bug" {
+        guard position < arguments.count, let named = PlantedBug(rawValue: arguments[position]) else {
+          throw Complaint(text: "--bug wants one of \(PlantedBug.allCases.map(\.rawValue).joined(separator: ", ")).")
+        }
+        bug = named
+        position += 1
         continue
       }
       guard position < arguments.count, let value = UInt64(arguments[position]) else {
@@ -39,7 +54,7 @@ func run(_ options: Options) -> Bool {
   var (seeds, events, failed) = (0, 0, 0)
   for seed in options.first..<options.first + options.count {
     if let deadline, time(nil) >= deadline { break }
-    let run = SimulationRun(seed: seed)
+    let run = SimulationRun(seed: seed, bug: options.bug)
     if options.isTracing { run.trace { print($0) } }
     let outcome = run.run()
     seeds += 1
@@ -57,10 +72,23 @@ func run(_ options: Options) -> Bool {
   return failed == 0
 }
 
+/// A crash after every event of a short life, and another during each recovery.
+func sweep() -> Bool {
+  var failed = 0
+  for replicas in [2, 3] {
+    let outcome = CrashSweep(replicas: replicas).run()
+    for failure in outcome.failures { print(failure) }
+    print("\(replicas) replicas: \(outcome.lives) lives with crashes, \(outcome.failures.count) failed")
+    failed += outcome.failures.count
+  }
+  return failed == 0
+}
+
 do throws(Options.Complaint) {
-  exit(run(try Options(CommandLine.arguments)) ? 0 : 1)
+  let options = try Options(CommandLine.arguments)
+  exit((options.sweeps ? sweep() : run(options)) ? 0 : 1)
 } catch {
   print(error.text)
-  print("Use: keelson-sim --seeds N [--from S] [--seconds T] | keelson-sim --seed S [--trace]")
+  print("Use: keelson-sim --seeds N [--from S] [--seconds T] | keelson-sim --seed S [--trace] [--bug NAME] | keelson-sim --sweep")
   exit(2)
 }

@@ -152,6 +152,8 @@ extension Nexus {
       levelSettled(slot)
     } else if setMask & ~(slots[slot].sentMask & ~slots[slot].failedMask) == 0 {
       stepDone(slot)
+    } else if leavingMask != 0, plantedErrors.contains(.acknowledgesUncommitted) {
+      stepDone(slot)
     } else if leavingMask != 0 {
       // Some have it and some do not: not before those are known to be out of the set, nor on the word of those that stay.
       awaitingCommit.append(slot)

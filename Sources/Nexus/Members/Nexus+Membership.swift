@@ -57,7 +57,7 @@ extension Nexus {
   /// The replicas that stay store the new set, and that all regions of the log may be missed by those that left (R6); only then is
   /// anything acknowledged without them.
   private func storeSet(_ step: MembershipStep) {
-    let hot = log.regions
+    let hot = plantedErrors.contains(.forgetsDeparted) ? [] : log.regions
     // One that cannot be reached now is told by the claim that lets it come back.
     askAll(logMask | (syncMask & step.joiningMask)) { index in
       var questions: [ReplicaQuestion] = []

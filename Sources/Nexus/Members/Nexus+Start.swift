@@ -89,7 +89,7 @@ extension Nexus {
     if claimed.isWriteThrough { writeThroughMask |= bit } else { writeThroughMask &= ~bit }
     if setMask & bit != 0 {
       replicas[index].reason = ""
-      if claimed.before.mayHaveLostCache {
+      if claimed.before.mayHaveLostCache, !plantedErrors.contains(.trustsLostCaches) {
         lostMask |= bit
         saidLostMask |= bit
       } else {

@@ -59,7 +59,7 @@ struct LinearizabilityChecker {
     // A change of unknown outcome that nobody ever saw may as well never have happened.
     let numbers = all.filter { operations[$0].outcome == .done || seen.contains(author(operations[$0], sector)) }
     if !numbers.contains(where: { operations[$0].kind == .zero }) { return checkZones(sector, numbers) }
-    return search(sector, numbers)
+    return search(sector, numbers, seen)
   }
 
   /// Where every value has one author: by the zones of Gibbons and Korach ("Testing shared memories", 1997), in which a value must
@@ -107,9 +107,10 @@ struct LinearizabilityChecker {
   }
 
   /// States to look at in one step, at most; a sector with more is let pass.
-  private static let maximumStates = 20_000
+  private static let maximumStates = 2_000
+  private static let unseen = -2
 
-  private func search(_ sector: Int, _ numbers: [Int]) -> String? {
+  private func search(_ sector: Int, _ numbers: [Int], _ seen: Set<Int>) -> String? {
     var points: [(tick: Int, number: Int, isEnd: Bool)] = []
     for number in numbers {
       points.append((operations[number].begin, number, false))
@@ -123,7 +124,10 @@ struct LinearizabilityChecker {
       if !point.isEnd {
         let slot = open.firstIndex { $0 == nil } ?? open.count
         if slot == 64 { return nil }
-        let entry = Open(number: point.number, author: author(operation, sector), isRead: operation.kind == .read)
+        // What nobody ever saw may be told from other such changes by nobody.
+        let author = author(operation, sector)
+        let entry = Open(
+          number: point.number, author: seen.contains(author) ? author : Self.unseen, isRead: operation.kind == .read)
         if slot == open.count { open.append(entry) } else { open[slot] = entry }
         if entry.isRead {
           for index in states.indices where states[index].author == entry.author { states[index].done |= 1 << UInt64(slot) }
@@ -171,7 +175,9 @@ struct LinearizabilityChecker {
   }
 
   private func describe(_ sector: Int, _ operation: History.Operation, _ states: [State]) -> String {
-    let possible = Set(states.map(\.author)).sorted().map { $0 == 0 ? "zeros" : "operation \($0 - 1)" }
+    let possible = Set(states.map(\.author)).sorted().map {
+      $0 == Self.unseen ? "what nobody saw" : $0 == 0 ? "zeros" : "operation \($0 - 1)"
+    }
     let seen = operation.kind == .read ? Stamp.describe(operation.values[sector - operation.sectors.lowerBound]) : "nothing"
     return "sector \(sector): \(operation.kind) \(operation.number) of generation \(operation.generation) saw \(seen), but the sector "
       + "can only hold \(possible.joined(separator: " or "))"

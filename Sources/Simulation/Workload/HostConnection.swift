@@ -78,7 +78,8 @@ import Reactor
     world.note(.host, number, Int(status.rawValue)) { "command \(number) ends: \(status)" }
     let request = command.request
     if !isAlive {
-      cluster.history.settle(number, mayHaveHappened: status != .aborted && status != .busy && status != .outOfRange)
+      // Also one that was given up may have been done in part; what matters is that it does nothing from now on.
+      cluster.history.settle(number, mayHaveHappened: status != .busy && status != .outOfRange)
     } else if status == .success {
       conclude(number, request)
     } else {

@@ -42,7 +42,7 @@ final class Cluster {
   let makeServer: ServerMaker
   /// Errors for the gates to make.
   var plantedErrors: ReplicaGate.PlantedErrors = []
-  /// The nexuses that were started, the latest last; those of dead processes are taken out.
+  /// The nexuses that were started, by generation; those of dead processes are taken out.
   private(set) var nexuses: [NexusRun] = []
   private var former: [NexusRun] = []
 
@@ -65,7 +65,7 @@ final class Cluster {
 
   func node(of replica: Identifier) -> Node? { nodes.first { $0.disk.id == replica } }
 
-  /// The nexus that was started last and lives.
+  /// The nexus of the highest generation that lives.
   var latest: NexusRun? { nexuses.last }
 
   /// The store's members, as nodes.
@@ -156,7 +156,8 @@ final class Cluster {
         world.note(.nexus, index, Int(record.generation)) { "generation \(record.generation) starts on node \(index)" }
         let server = makeServer(process, configuration, surroundings)
         let run = NexusRun(cluster: self, process: process, server: server, surroundings: surroundings, generation: record.generation)
-        nexuses.append(run)
+        // Replies may overtake each other.
+        nexuses.insert(run, at: nexuses.firstIndex { $0.generation > run.generation } ?? nexuses.count)
         for node in nodes { run.connect(to: node) }
         started(run)
       }

@@ -11,10 +11,15 @@ final class Scene {
   static let second: UInt64 = 1_000_000_000
 
   /// Starts all nodes but those that are `absent`.
-  init(replicas: Int, minInSync: Int = 1, firstSet: Int? = nil, absent: [Int] = [], seed: UInt64 = 1) {
+  init(
+    replicas: Int, minInSync: Int = 1, firstSet: Int? = nil, absent: [Int] = [], seed: UInt64 = 1,
+    sizeBytes: UInt64 = 256 << 10, regionBytes: UInt64 = 16 << 10
+  ) {
     world = World(seed: seed)
     var options = Cluster.Options(replicaCount: replicas, minInSync: minInSync)
     options.maximumHotRegions = 64
+    options.sizeBytes = sizeBytes
+    options.regionBytes = regionBytes
     options.firstSetCount = firstSet
     cluster = Cluster(world: world, options: options) { ProductionServer(process: $0, configuration: $1, surroundings: $2) }
     world.trace.keepsLatest = true

@@ -47,8 +47,13 @@ public final class SimulationRun {
   }
 
   /// The nexus and the gates that ship, as the seed has it.
-  public convenience init(seed: UInt64) {
-    self.init(seed: seed) { ProductionServer(process: $0, configuration: $1, surroundings: $2) }
+  public convenience init(seed: UInt64, bug: PlantedBug? = nil) {
+    self.init(seed: seed) {
+      let server = ProductionServer(process: $0, configuration: $1, surroundings: $2)
+      server.nexus.plantedErrors = bug?.ofNexus ?? []
+      return server
+    }
+    cluster.plantedErrors = bug?.ofGate ?? []
   }
 
   /// Has every happening told, as a line of text.
