@@ -7,6 +7,8 @@ struct Options {
   var first: UInt64 = 1
   var count: UInt64 = 100
   var seconds: UInt64?
+  /// Fewer seeds than this in the time given are a failure.
+  var minimum: UInt64 = 0
   var isTracing = false
   var bug: PlantedBug?
   var sweeps = false
@@ -39,6 +41,7 @@ struct Options {
       switch name {
       case "--seeds": count = value
       case "--from": first = value
+      case "--minimum": minimum = value
       case "--seconds": seconds = value
       case "--seed": (first, count) = (value, 1)
       default: throw Complaint(text: "\(name) is not an option.")
@@ -51,7 +54,7 @@ struct Options {
 
 func run(_ options: Options) -> Bool {
   let deadline = options.seconds.map { time(nil) + Int($0) }
-  var (seeds, events, failed) = (0, 0, 0)
+  var (seeds, events, failed) = (UInt64(0), 0, 0)
   for seed in options.first..<options.first + options.count {
     if let deadline, time(nil) >= deadline { break }
     let run = SimulationRun(seed: seed, bug: options.bug)
@@ -69,7 +72,8 @@ func run(_ options: Options) -> Bool {
     }
   }
   print("\(seeds) seeds, \(events) events, \(failed) failed")
-  return failed == 0
+  if seeds < options.minimum { print("Only \(seeds) of \(options.minimum) seeds were run in the time given.") }
+  return failed == 0 && seeds >= options.minimum
 }
 
 /// A crash after every event of a short life, and another during each recovery.
@@ -89,6 +93,7 @@ do throws(Options.Complaint) {
   exit((options.sweeps ? sweep() : run(options)) ? 0 : 1)
 } catch {
   print(error.text)
-  print("Use: keelson-sim --seeds N [--from S] [--seconds T] | keelson-sim --seed S [--trace] [--bug NAME] | keelson-sim --sweep")
+  print(
+    "Use: keelson-sim --seeds N [--from S] [--seconds T [--minimum M]] | keelson-sim --seed S [--trace] [--bug NAME] | keelson-sim --sweep")
   exit(2)
 }
