@@ -4,8 +4,8 @@ final class Network {
   /// How long a message takes.
   var delayNanoseconds: ClosedRange<UInt64> = 10_000...500_000
   /// How long a nexus waits for a silent replica before it gives up the connection, and the other way round.
-  let nexusPatienceNanoseconds: ClosedRange<UInt64> = 2_000_000_000...5_000_000_000
-  let gatePatienceNanoseconds: ClosedRange<UInt64> = 4_000_000_000...15_000_000_000
+  var nexusPatienceNanoseconds: ClosedRange<UInt64> = 2_000_000_000...5_000_000_000
+  var gatePatienceNanoseconds: ClosedRange<UInt64> = 4_000_000_000...15_000_000_000
   /// By sender, then receiver: how many reasons there are for nothing to pass.
   private var blocks: [[Int]]
   private var blockedSince: [[UInt64]]

@@ -13,15 +13,20 @@ final class Scene {
   /// Starts all nodes but those that are `absent`.
   init(
     replicas: Int, minInSync: Int = 1, firstSet: Int? = nil, absent: [Int] = [], seed: UInt64 = 1,
-    sizeBytes: UInt64 = 256 << 10, regionBytes: UInt64 = 16 << 10
+    sizeBytes: UInt64 = 256 << 10, regionBytes: UInt64 = 16 << 10, bug: PlantedBug? = nil
   ) {
     world = World(seed: seed)
     var options = Cluster.Options(replicaCount: replicas, minInSync: minInSync)
-    options.maximumHotRegions = 64
+    options.maximumHotRegions = 256
     options.sizeBytes = sizeBytes
     options.regionBytes = regionBytes
     options.firstSetCount = firstSet
-    cluster = Cluster(world: world, options: options) { ProductionServer(process: $0, configuration: $1, surroundings: $2) }
+    cluster = Cluster(world: world, options: options) {
+      let server = ProductionServer(process: $0, configuration: $1, surroundings: $2)
+      server.nexus.plantedErrors = bug?.ofNexus ?? []
+      return server
+    }
+    cluster.plantedErrors = bug?.ofGate ?? []
     world.trace.keepsLatest = true
     for node in cluster.nodes {
       node.disk.faults.keepPercent = 0
