@@ -44,6 +44,9 @@ import Reactor
   /// Commands that were answered Inaccessible because they had waited too long (R12).
   public internal(set) var impatientCommands: UInt64 = 0
   public let configuration: NexusConfiguration
+  public var plantedErrors: PlantedErrors = [] {
+    didSet { locks.isOpen = plantedErrors.contains(.dropsRangeLocks) }
+  }
   var minInSync: Int { configuration.minInSync }
 
   /// Deallocate and Write Zeroes of more than this take turns with other commands. Whole units.

@@ -89,7 +89,7 @@ extension Nexus {
     if claimed.isWriteThrough { writeThroughMask |= bit } else { writeThroughMask &= ~bit }
     if setMask & bit != 0 {
       replicas[index].reason = ""
-      if claimed.before.mayHaveLostCache {
+      if claimed.before.mayHaveLostCache, !plantedErrors.contains(.trustsLostCaches) {
         lostMask |= bit
         saidLostMask |= bit
       } else {
@@ -191,6 +191,8 @@ extension Nexus {
     let epoch = serviceEpoch
     let now = reactor.now
     var records: [[Int]] = Array(repeating: [], count: Self.maximumMembers)
+    // What members on their way out have missed so far is recorded already, and stays so.
+    let remaining = setMask & ~leavingMask
     for index in replicas.indices where reached & Self.bit(index) != 0 && !replicas[index].isTakenIn {
       guard let before = replicas[index].claimed?.before else { continue }
       for region in before.hotRegions where region < log.regionCount {
@@ -199,7 +201,7 @@ extension Nexus {
           return
         }
       }
-      for other in replicas.indices where setMask & Self.bit(other) == 0 {
+      for other in replicas.indices where remaining & Self.bit(other) == 0 {
         if let record = before.missed.first(where: { $0.peer == replicas[other].id }) {
           records[other] += record.regions
           recordedMask |= Self.bit(other)
@@ -213,12 +215,12 @@ extension Nexus {
     let hot = log.regions
     // A single member has nobody to differ from; those on their way out count until they are known to be out.
     if setMask.nonzeroBitCount > 1 { log.awaitReconciliation() }
-    let recorded = recordedMask & ~setMask
+    let recorded = recordedMask & ~remaining
     askAll(reached) { index in
       var questions = Self.questions(.activity, hot, isMember: true)
       for (peer, _) in replicas[index].claimed?.before.missed ?? [] where !replicas[index].isTakenIn {
         // It joined since.
-        if replicas.indices.contains(where: { replicas[$0].id == peer && setMask & Self.bit($0) != 0 }) {
+        if replicas.indices.contains(where: { replicas[$0].id == peer && remaining & Self.bit($0) != 0 }) {
           questions.append(.forgetPeer(peer))
         }
       }
@@ -254,6 +256,7 @@ extension Nexus {
     for index in replicas.indices where leaving & Self.bit(index) != 0 && replicas[index].reason.isEmpty {
       replicas[index].reason = "it could not be reached"
     }
+    storeSetIfPrepared()
     commitIfNeeded()
     serveIfPossible()
     beginReturns()

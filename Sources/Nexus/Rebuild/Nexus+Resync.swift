@@ -235,7 +235,7 @@ extension Nexus {
   private func clearCopied(_ resync: Resync) {
     guard !resync.isClearing, !resync.copied.isEmpty else { return }
     resync.isClearing = true
-    let batch = resync.copied.sorted()
+    let batch = plantedErrors.contains(.clearsUncopied) ? Array(0..<log.regionCount) : resync.copied.sorted()
     resync.copied = []
     let bit = Self.bit(resync.index)
     flushes.flush(bit & ~writeThroughMask) { [self] failedMask in
