@@ -162,6 +162,8 @@ import Reactor
   /// Members that could not be read for reconciliation.
   var reconciliationFailedMask: UInt8 = 0
   var isCopyDue = false
+  /// Service begins as soon as what is being copied is over.
+  var isServiceDue = false
   var nextResync = 0
   var resyncCount = 0
   public internal(set) var isRebuildingPaused = false

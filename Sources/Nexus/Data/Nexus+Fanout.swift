@@ -157,6 +157,7 @@ extension Nexus {
     } else if leavingMask != 0 {
       // Some have it and some do not: not before those are known to be out of the set, nor on the word of those that stay.
       awaitingCommit.append(slot)
+      watchPatience()
       commitIfNeeded()
     } else if slots[slot].request.operation == .flush, activeMask != 0, slots[slot].status == .success || activeMask.nonzeroBitCount > 1 {
       // Somebody joined meanwhile, who has not flushed.

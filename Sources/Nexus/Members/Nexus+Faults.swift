@@ -118,6 +118,7 @@ extension Nexus {
     activeMask = 0
     serviceEpoch += 1
     drop = nil
+    isServiceDue = false
     isActivating = false
     toActivate = []
     reconciliation = RegionQueue()

@@ -130,7 +130,9 @@ extension Nexus {
       regionShift = shift
       log = ActivityLog(regionCount: regionCount, capacity: claimed.maximumHotRegions)
     }
-    let stepRegions = UInt64(max(1, min(log.capacity, regionCount) / 4))
+    // A log that holds all regions has room for any step.
+    if log.capacity >= regionCount { return nil }
+    let stepRegions = UInt64(max(1, log.capacity / 4))
     stepBytes = min(stepBytes, max(Self.unitBytes, (stepRegions << UInt64(regionShift)) & ~(Self.unitBytes - 1)))
     return nil
   }
@@ -264,6 +266,7 @@ extension Nexus {
 
   /// Serves if all that are in the set are well, or on their way out.
   func serveIfPossible() {
+    isServiceDue = false
     guard phase == .prepared, activeMask == 0, !isOver else { return }
     let unreached = setMask & ~healthyMask & ~leavingMask & ~joiningMask
     if unreached != 0, healthyMask.nonzeroBitCount >= minInSync, reactor.now >= graceEndNanoseconds {
@@ -280,6 +283,9 @@ extension Nexus {
       }
       return
     }
+    // Without service, copies lock nothing: commands that wait hold their ranges.
+    isServiceDue = copiers.contains { $0.job?.isLocked == false }
+    if isServiceDue { return after(nanoseconds: Self.quietStepNanoseconds) { [self] in serveIfPossible() } }
     activeMask = healthyMask
     state = .serving
     computeLeases()
@@ -287,5 +293,6 @@ extension Nexus {
     unsafe surroundings.nexusChanged()
     resumeService()
     watchIdleness()
+    scheduleCopies()
   }
 }

@@ -19,7 +19,7 @@ extension Nexus {
   }
 
   private func nextJob() -> RegionCopier.Job? {
-    guard !isOver, copiers.count < Self.maximumCopiers || copiers.contains(where: { !$0.isBusy }) else { return nil }
+    guard !isOver, !isServiceDue, copiers.count < Self.maximumCopiers || copiers.contains(where: { !$0.isBusy }) else { return nil }
     return nextReconciliation() ?? nextResyncJob()
   }
 

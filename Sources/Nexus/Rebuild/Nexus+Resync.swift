@@ -208,7 +208,7 @@ extension Nexus {
       return RegionCopier.Job(
         purpose: .resync(index, number: resync.number), region: region, range: bytes(ofRegion: region), source: source,
         targetMask: Self.bit(index),
-        isCompared: resync.kind != .full, isLocked: true, epoch: serviceEpoch)
+        isCompared: resync.kind != .full, isLocked: activeMask != 0, epoch: serviceEpoch)
     }
     return nil
   }
