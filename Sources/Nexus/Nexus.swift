@@ -4,7 +4,7 @@ import Reactor
 /// The running thing that serves a volume: fans every write out to all members of the in-sync set, acknowledges when all have
 /// it, reads from the nearest; and the owner of everything that keeps the members equal.
 ///
-/// What happens in which state, and by which rule, is in `PROTOCOL.md`. It does no I/O of its own: replicas are doors, the store
+/// What happens in which state, and by which rule, is in `STATES.md`. It does no I/O of its own: replicas are doors, the store
 /// and the clock are `NexusSurroundings`, and all that waits is a timer of the reactor; a test or a simulator hands it others.
 ///
 /// Folders: `Data` is the path of commands; `Members` claims, membership, leases; `Log` the activity log; `Rebuild` whatever copies
@@ -44,6 +44,9 @@ import Reactor
   /// Commands that were answered Inaccessible because they had waited too long (R12).
   public internal(set) var impatientCommands: UInt64 = 0
   public let configuration: NexusConfiguration
+  public var plantedErrors: PlantedErrors = [] {
+    didSet { locks.isOpen = plantedErrors.contains(.dropsRangeLocks) }
+  }
   var minInSync: Int { configuration.minInSync }
 
   /// Deallocate and Write Zeroes of more than this take turns with other commands. Whole units.
@@ -159,12 +162,16 @@ import Reactor
   /// Members that could not be read for reconciliation.
   var reconciliationFailedMask: UInt8 = 0
   var isCopyDue = false
+  /// Service begins as soon as what is being copied is over.
+  var isServiceDue = false
   var nextResync = 0
+  var resyncCount = 0
   public internal(set) var isRebuildingPaused = false
   /// For all rebuilds of the volume together.
   public var throttle = RebuildThrottle()
   var rebuildHistory: [Rebuild] = []
   var repairsUnderWay = 0
+  private var keptAlive: Nexus?
   /// Blocks that one member could not read, and that were written to it anew.
   public internal(set) var repairedReads: UInt64 = 0
   /// Regions compared after a crash or a block, and bytes that differed.
@@ -215,14 +222,29 @@ import Reactor
 
   /// Leaves the reactor. Nothing may be in flight.
   public func retire() {
-    precondition(slots.usedCount == 0)
+    precondition(slots.usedCount == repairsUnderWay)
+    state = isFenced ? .fenced : .stopped
     activeMask = 0
+    serviceEpoch += 1
+    // What copies and repairs have in flight ends later.
+    if isCopyingOrRepairing { keptAlive = self }
     for index in replicas.indices {
       replicas[index].door?.sessionEnded = nil
       replicas[index].session += 1
     }
     actions = [:]
     reactor.unregister(self)
+  }
+
+  private var isCopyingOrRepairing: Bool { repairsUnderWay > 0 || flushes.isBusy || copiers.contains { $0.isBusy } }
+
+  /// The last of what was in flight at `retire` is over.
+  func letGoIfQuiet() {
+    guard keptAlive != nil, !isCopyingOrRepairing else { return }
+    keptAlive = nil
+    // Not from inside of itself.
+    let last = ReactorBound(self)
+    reactor.post { _ in withExtendedLifetime(last) {} }
   }
 
   // MARK: Commands

@@ -14,6 +14,8 @@ enum ImportMap {
     "Target": threads.union(["Transport", "NVMe", "Reactor", "CLinux"]),
     "Host": threads.union(["Transport", "NVMe", "Reactor", "CLinux"]),
     "Nexus": threads.union(["Pool", "Reactor", "CLinux"]),
+    "Simulation": threads.union(["Nexus", "Pool", "Reactor"]),
+    "keelson-sim": threads.union(["Simulation"]),
     "Control": threads.union([
       "Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite", "CLinux", "Foundation", "Dispatch",
     ]),

@@ -152,16 +152,23 @@ extension Nexus {
       levelSettled(slot)
     } else if setMask & ~(slots[slot].sentMask & ~slots[slot].failedMask) == 0 {
       stepDone(slot)
+    } else if leavingMask != 0, plantedErrors.contains(.acknowledgesUncommitted) {
+      stepDone(slot)
     } else if leavingMask != 0 {
       // Some have it and some do not: not before those are known to be out of the set, nor on the word of those that stay.
       awaitingCommit.append(slot)
+      watchPatience()
       commitIfNeeded()
+    } else if slots[slot].request.operation == .flush, activeMask != 0, slots[slot].status == .success || activeMask.nonzeroBitCount > 1 {
+      // Somebody joined meanwhile, who has not flushed.
+      slots[slot].sentMask = 0
+      run(slot)
     } else if activeMask.nonzeroBitCount > 1 {
       level(slot)
     } else {
       // The only one that stays does not have it: the host is told and may write again. Or there is no service, and it is done
       // anew when there is: until then its range stays locked (R1).
-      if activeMask == 0 { awaitService(slot) } else { finish(slot, slots[slot].status) }
+      if activeMask == 0 || slots[slot].status == .success { awaitService(slot) } else { finish(slot, slots[slot].status) }
     }
   }
 }

@@ -31,12 +31,12 @@ extension Nexus {
     let isZero = unsafe (bounce.load(as: UInt64.self) == 0 && memcmp(bounce, bounce + 8, byteCount - 8) == 0)
     // A hole stays a hole: it takes no space.
     slots[slot].phase = isZero ? .levellingHole : .levellingWrite
-    fanOut(slot, to: activeMask & ~slots[slot].sourceMask)
+    fanOut(slot, to: (activeMask | syncMask) & ~slots[slot].sourceMask)
   }
 
   /// The others have answered for the chunk.
   func levelSettled(_ slot: Int) {
-    if activeMask != 0, slots[slot].failedMask != 0 {
+    if activeMask != 0, slots[slot].failedMask & setMask != 0 {
       block("the in-sync replicas could not be made equal after one ran out of space")
     }
     if activeMask == 0 { return awaitService(slot) }

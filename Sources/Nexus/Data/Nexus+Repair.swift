@@ -27,5 +27,6 @@ extension Nexus {
   func repairEnded(_ status: BlockStatus) {
     repairsUnderWay -= 1
     if status == .success { repairedReads += 1 }
+    letGoIfQuiet()
   }
 }

@@ -86,9 +86,17 @@ extension Nexus {
     takeImpatient(from: &awaitingLog, into: &ending)
     takeImpatient(from: &awaitingActivation, into: &ending)
     takeImpatient(from: &awaitingBuffer, into: &ending)
+    // Those that wait for the range of one that waits: it may keep it for longer than they can.
+    for slot in 0..<slots.capacity where slots.isInUse(slot) && slots[slot].isWaiting && isImpatient(slot) {
+      slots[slot].isWaiting = false
+      locks.forgetUnblocked(slot: slot)
+      unlock(slot)
+      ending.append(slot)
+    }
     impatientCommands += UInt64(ending.count)
     for slot in ending { finishLater(slot, .inaccessible) }
     for slot in awaitingCommit where isImpatient(slot) { detach(slot) }
+    runUnblocked()
     if impatientCommands != before { unsafe surroundings.nexusChanged() }
   }
 

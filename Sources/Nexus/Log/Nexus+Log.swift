@@ -81,7 +81,7 @@ extension Nexus {
       for index in replicas.indices where absent & Self.bit(index) != 0 {
         questions += Self.questions(.missed(peer: replicas[index].id), batch, isMember: true)
       }
-      return questions + Self.questions(.activity, batch, isMember: true)
+      return plantedErrors.contains(.skipsActivityLog) ? questions : questions + Self.questions(.activity, batch, isMember: true)
     } then: { [self] in
       guard serviceEpoch == epoch else { return }
       isActivating = false
@@ -139,7 +139,10 @@ extension Nexus {
       if drop === batch { drop = nil }
       return after(nanoseconds: Self.dropRetryNanoseconds) { [self] in pumpLog() }
     }
-    let dropping = batch.candidates.filter { log.beginDrop($0.region, ifUnchangedSince: $0.sequence) }.map(\.region).sorted()
+    let isBlind = plantedErrors.contains(.dropsReentered)
+    let dropping = batch.candidates.filter {
+      log.beginDrop($0.region, ifUnchangedSince: isBlind ? log.entry($0.region)?.sequence ?? 0 : $0.sequence)
+    }.map(\.region).sorted()
     let settled = batch.settlesLoss && log.awaitingCount == 0 ? saidLostMask & setMask : 0
     askAll(batch.mask) { index in
       var questions = Self.questions(.activity, dropping, isMember: false)
@@ -196,6 +199,8 @@ final class ReplicaFlushes: BlockClient {
 
   init(nexus: Nexus) { self.nexus = nexus }
 
+  var isBusy: Bool { !pending.isEmpty }
+
   /// Flushes the replicas and tells, later, which of them did not.
   func flush(_ mask: UInt8, then done: @escaping (UInt8) -> Void) {
     let round = Round(done)
@@ -229,5 +234,6 @@ final class ReplicaFlushes: BlockClient {
     flush.round.pending -= 1
     if status != .success { flush.round.failedMask |= Nexus.bit(flush.index) }
     if flush.round.pending == 0 { flush.round.done(flush.round.failedMask) }
+    nexus.letGoIfQuiet()
   }
 }

@@ -65,6 +65,12 @@ extension Nexus {
       let bit = Self.bit(index)
       let reason = "its records could not be kept: \(refusal)"
       if (syncMask | preparingMask) & bit != 0, joiningMask & bit == 0 { return endResync(index, reason) }
+      if phase == .preparing, setMask & ~leavingMask & bit != 0 {
+        // It is no member to start with.
+        replicas[index].claimed = nil
+        replicas[index].reason = reason
+        return after(nanoseconds: Self.retryClaimNanoseconds) { [self] in claimReplica(index) }
+      }
       guard healthyMask & bit != 0 else { return fault(index, .writeFault, .flush) }
       let rest = healthyMask & ~bit
       if rest.nonzeroBitCount >= minInSync, rest & ~lostMask != 0 {
@@ -112,6 +118,7 @@ extension Nexus {
     activeMask = 0
     serviceEpoch += 1
     drop = nil
+    isServiceDue = false
     isActivating = false
     toActivate = []
     reconciliation = RegionQueue()

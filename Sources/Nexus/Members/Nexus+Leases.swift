@@ -20,6 +20,10 @@ extension Nexus {
       (leaseEndNanoseconds, leaseRenewNanoseconds) = (0, 0)
       return
     }
+    if plantedErrors.contains(.readsWithoutLease) {
+      (leaseEndNanoseconds, leaseRenewNanoseconds) = (.max, .max)
+      return
+    }
     var end = UInt64.max
     var shortest = UInt64.max
     for index in replicas.indices where setMask & Self.bit(index) != 0 {

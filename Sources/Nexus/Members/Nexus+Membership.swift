@@ -11,6 +11,8 @@ struct MembershipStep {
   }
 
   var stage = Stage.committing
+  /// The replicas have been asked to store it.
+  var isAsked = false
   let leavingMask: UInt8
   let joiningMask: UInt8
 }
@@ -50,14 +52,22 @@ extension Nexus {
       claim.setVersion = setVersion
       claim.storeRevision = max(claim.storeRevision, storeRevision)
       claim.inSync = identifiers(setMask & ~step.leavingMask)
-      storeSet(step)
+      storeSetIfPrepared()
     }
+  }
+
+  /// Members that are being claimed or prepared store the set, and what those that left miss, when their logs are known: not before,
+  /// as the record of what is in the logs would lack what theirs hold.
+  func storeSetIfPrepared() {
+    guard phase == .prepared, let step = membershipStep, step.stage == .storing, !step.isAsked else { return }
+    membershipStep!.isAsked = true
+    storeSet(step)
   }
 
   /// The replicas that stay store the new set, and that all regions of the log may be missed by those that left (R6); only then is
   /// anything acknowledged without them.
   private func storeSet(_ step: MembershipStep) {
-    let hot = log.regions
+    let hot = plantedErrors.contains(.forgetsDeparted) ? [] : log.regions
     // One that cannot be reached now is told by the claim that lets it come back.
     askAll(logMask | (syncMask & step.joiningMask)) { index in
       var questions: [ReplicaQuestion] = []
@@ -74,6 +84,8 @@ extension Nexus {
 
   private func settleMembership(_ step: MembershipStep) {
     membershipStep = nil
+    // Their claims end here: what begins below must not take them for replicas that may return at once.
+    for index in replicas.indices where step.leavingMask & Self.bit(index) != 0 { scheduleReturn(index) }
     setMask &= ~step.leavingMask
     leavingMask &= ~step.leavingMask
     // Whatever became hot since was recorded as it did.
@@ -96,7 +108,7 @@ extension Nexus {
     releaseHeldReads()
     pumpLog()
     beginReconciliation()
-    for index in replicas.indices where step.leavingMask & Self.bit(index) != 0 { scheduleReturn(index) }
+    beginReturns()
   }
 
   /// Reads go to the nearest first.

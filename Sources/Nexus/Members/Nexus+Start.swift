@@ -89,7 +89,7 @@ extension Nexus {
     if claimed.isWriteThrough { writeThroughMask |= bit } else { writeThroughMask &= ~bit }
     if setMask & bit != 0 {
       replicas[index].reason = ""
-      if claimed.before.mayHaveLostCache {
+      if claimed.before.mayHaveLostCache, !plantedErrors.contains(.trustsLostCaches) {
         lostMask |= bit
         saidLostMask |= bit
       } else {
@@ -130,7 +130,9 @@ extension Nexus {
       regionShift = shift
       log = ActivityLog(regionCount: regionCount, capacity: claimed.maximumHotRegions)
     }
-    let stepRegions = UInt64(max(1, min(log.capacity, regionCount) / 4))
+    // A log that holds all regions has room for any step.
+    if log.capacity >= regionCount { return nil }
+    let stepRegions = UInt64(max(1, log.capacity / 4))
     stepBytes = min(stepBytes, max(Self.unitBytes, (stepRegions << UInt64(regionShift)) & ~(Self.unitBytes - 1)))
     return nil
   }
@@ -191,6 +193,8 @@ extension Nexus {
     let epoch = serviceEpoch
     let now = reactor.now
     var records: [[Int]] = Array(repeating: [], count: Self.maximumMembers)
+    // What members on their way out have missed so far is recorded already, and stays so.
+    let remaining = setMask & ~leavingMask
     for index in replicas.indices where reached & Self.bit(index) != 0 && !replicas[index].isTakenIn {
       guard let before = replicas[index].claimed?.before else { continue }
       for region in before.hotRegions where region < log.regionCount {
@@ -199,7 +203,7 @@ extension Nexus {
           return
         }
       }
-      for other in replicas.indices where setMask & Self.bit(other) == 0 {
+      for other in replicas.indices where remaining & Self.bit(other) == 0 {
         if let record = before.missed.first(where: { $0.peer == replicas[other].id }) {
           records[other] += record.regions
           recordedMask |= Self.bit(other)
@@ -213,12 +217,12 @@ extension Nexus {
     let hot = log.regions
     // A single member has nobody to differ from; those on their way out count until they are known to be out.
     if setMask.nonzeroBitCount > 1 { log.awaitReconciliation() }
-    let recorded = recordedMask & ~setMask
+    let recorded = recordedMask & ~remaining
     askAll(reached) { index in
       var questions = Self.questions(.activity, hot, isMember: true)
       for (peer, _) in replicas[index].claimed?.before.missed ?? [] where !replicas[index].isTakenIn {
         // It joined since.
-        if replicas.indices.contains(where: { replicas[$0].id == peer && setMask & Self.bit($0) != 0 }) {
+        if replicas.indices.contains(where: { replicas[$0].id == peer && remaining & Self.bit($0) != 0 }) {
           questions.append(.forgetPeer(peer))
         }
       }
@@ -239,7 +243,7 @@ extension Nexus {
   /// What was under way when service ended must be over before anything is compared.
   private func finishPreparing(_ reached: UInt8, leaving: UInt8, epoch: Int) {
     guard phase == .preparing, serviceEpoch == epoch, !isOver else { return }
-    if reachedMask & reached != reached {
+    if reachedMask != reached {
       phase = .gathering
       return gather()
     }
@@ -254,6 +258,7 @@ extension Nexus {
     for index in replicas.indices where leaving & Self.bit(index) != 0 && replicas[index].reason.isEmpty {
       replicas[index].reason = "it could not be reached"
     }
+    storeSetIfPrepared()
     commitIfNeeded()
     serveIfPossible()
     beginReturns()
@@ -261,6 +266,7 @@ extension Nexus {
 
   /// Serves if all that are in the set are well, or on their way out.
   func serveIfPossible() {
+    isServiceDue = false
     guard phase == .prepared, activeMask == 0, !isOver else { return }
     let unreached = setMask & ~healthyMask & ~leavingMask & ~joiningMask
     if unreached != 0, healthyMask.nonzeroBitCount >= minInSync, reactor.now >= graceEndNanoseconds {
@@ -277,6 +283,9 @@ extension Nexus {
       }
       return
     }
+    // Without service, copies lock nothing: commands that wait hold their ranges.
+    isServiceDue = copiers.contains { $0.job?.isLocked == false }
+    if isServiceDue { return after(nanoseconds: Self.quietStepNanoseconds) { [self] in serveIfPossible() } }
     activeMask = healthyMask
     state = .serving
     computeLeases()
@@ -284,5 +293,6 @@ extension Nexus {
     unsafe surroundings.nexusChanged()
     resumeService()
     watchIdleness()
+    scheduleCopies()
   }
 }

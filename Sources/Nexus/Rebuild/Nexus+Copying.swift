@@ -19,7 +19,7 @@ extension Nexus {
   }
 
   private func nextJob() -> RegionCopier.Job? {
-    guard !isOver, copiers.count < Self.maximumCopiers || copiers.contains(where: { !$0.isBusy }) else { return nil }
+    guard !isOver, !isServiceDue, copiers.count < Self.maximumCopiers || copiers.contains(where: { !$0.isBusy }) else { return nil }
     return nextReconciliation() ?? nextResyncJob()
   }
 
@@ -42,7 +42,9 @@ extension Nexus {
     guard !isOver, job.epoch == serviceEpoch, healthyMask & Self.bit(job.source) != 0 else { return false }
     switch job.purpose {
     case .reconciliation: return activeMask & job.targetMask == job.targetMask
-    case .resync(let index): return syncMask & Self.bit(index) != 0 && resyncs[index]?.stage == .copying
+    case .resync(let index, let number):
+      guard let resync = resyncs[index], resync.number == number else { return false }
+      return syncMask & Self.bit(index) != 0 && resync.stage == .copying
     }
   }
 
@@ -51,10 +53,12 @@ extension Nexus {
   func copied(_ job: RegionCopier.Job, _ outcome: RegionCopier.Outcome) {
     switch job.purpose {
     case .reconciliation: reconciliationEnded(job, outcome)
-    case .resync(let index): resyncJobEnded(index, job, outcome)
+    case .resync(let index, let number):
+      if let resync = resyncs[index], resync.number == number { resyncJobEnded(resync, job, outcome) }
     }
     // The next ones from a fresh stack.
     scheduleCopies()
+    letGoIfQuiet()
   }
 
   func scheduleCopies() {

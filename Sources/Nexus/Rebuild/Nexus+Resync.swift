@@ -18,11 +18,13 @@ extension Nexus {
 
   /// A member left, and that is known: if it can be talked to still, it may return.
   func scheduleReturn(_ index: Int) {
+    guard replicas[index].door != nil else { return }
+    // A door that came after it failed: nothing is known against it.
+    if replicas[index].claimed == nil { return after { [self] in claimReplica(index) } }
     replicas[index].claimed = nil
     replicas[index].returnDelayNanoseconds =
       min(max(replicas[index].returnDelayNanoseconds * 2, Self.retryNanoseconds), Self.longestRetryNanoseconds)
     let session = replicas[index].session
-    guard replicas[index].door != nil else { return }
     after(nanoseconds: replicas[index].returnDelayNanoseconds) { [self] in
       if replicas[index].session == session { claimReplica(index) }
     }
@@ -31,7 +33,7 @@ extension Nexus {
   func beginResync(_ index: Int) {
     let bit = Self.bit(index)
     guard phase == .prepared, resyncs[index] == nil, setMask & bit == 0, let claimed = replicas[index].claimed, !isRebuildingPaused,
-      copySource(0) != nil, log.awaitingCount == 0 || activeMask == 0, !isOver
+      copySource(0) != nil, log.awaitingCount == 0 || activeMask == 0, membershipStep == nil, leavingMask == 0, !isOver
     else { return }
     let kind: Rebuild.Kind
     if claimed.before.claim.generation == 0 {
@@ -39,8 +41,9 @@ extension Nexus {
     } else {
       kind = recordedMask & bit != 0 ? .recorded : .compared
     }
+    resyncCount += 1
     let resync = Resync(
-      index: index, kind: kind,
+      index: index, number: resyncCount, kind: kind,
       progress: Rebuild(
         replica: replicas[index].id, kind: kind, cause: replicas[index].reason, beganNanoseconds: reactor.now))
     resyncs[index] = resync
@@ -96,14 +99,19 @@ extension Nexus {
     guard isCurrent(resync) else { return }
     let bit = Self.bit(resync.index)
     let isDrained = !(0..<slots.capacity).contains { slot in
-      slots.isInUse(slot) && slots[slot].sentMask != 0 && slots[slot].sentMask & bit == 0 && slots[slot].request.operation != .flush
-        && !slots[slot].isEnding
+      slots.isInUse(slot) && slots[slot].pending > 0 && slots[slot].sentMask != 0 && slots[slot].sentMask & bit == 0
+        && slots[slot].request.operation != .flush
     }
     if isDrained { findWork(resync) } else { after(nanoseconds: Self.drainStepNanoseconds) { [self] in drain(resync) } }
   }
 
   /// What the members recorded, or everything that is allocated.
   private func findWork(_ resync: Resync) {
+    guard isCurrent(resync) else { return }
+    if membershipStep?.stage == .storing {
+      // A record that is being made by those that were asked before this one would be overlooked.
+      return after(nanoseconds: Self.drainStepNanoseconds) { [self] in findWork(resync) }
+    }
     let found = FoundRegions()
     let peer = replicas[resync.index].id
     let members = healthyMask
@@ -198,14 +206,15 @@ extension Nexus {
       guard let region = resync.queue.take() else { continue }
       nextResync = index + 1
       return RegionCopier.Job(
-        purpose: .resync(index), region: region, range: bytes(ofRegion: region), source: source, targetMask: Self.bit(index),
-        isCompared: resync.kind != .full, isLocked: true, epoch: serviceEpoch)
+        purpose: .resync(index, number: resync.number), region: region, range: bytes(ofRegion: region), source: source,
+        targetMask: Self.bit(index),
+        isCompared: resync.kind != .full, isLocked: activeMask != 0, epoch: serviceEpoch)
     }
     return nil
   }
 
-  func resyncJobEnded(_ index: Int, _ job: RegionCopier.Job, _ outcome: RegionCopier.Outcome) {
-    guard let resync = resyncs[index], resync.stage == .copying, job.epoch == serviceEpoch else { return }
+  func resyncJobEnded(_ resync: Resync, _ job: RegionCopier.Job, _ outcome: RegionCopier.Outcome) {
+    guard resync.stage == .copying, job.epoch == serviceEpoch else { return }
     switch outcome {
     case .done:
       resync.queue.done()
@@ -226,7 +235,7 @@ extension Nexus {
   private func clearCopied(_ resync: Resync) {
     guard !resync.isClearing, !resync.copied.isEmpty else { return }
     resync.isClearing = true
-    let batch = resync.copied.sorted()
+    let batch = plantedErrors.contains(.clearsUncopied) ? Array(0..<log.regionCount) : resync.copied.sorted()
     resync.copied = []
     let bit = Self.bit(resync.index)
     flushes.flush(bit & ~writeThroughMask) { [self] failedMask in
@@ -336,12 +345,12 @@ extension Nexus {
   }
 
   func noteRead(_ count: UInt64, for job: RegionCopier.Job) {
-    if case .resync(let index) = job.purpose { resyncs[index]?.progress.bytesRead += count }
+    if case .resync(let index, _) = job.purpose { resyncs[index]?.progress.bytesRead += count }
   }
 
   func noteSent(_ count: UInt64, for job: RegionCopier.Job) {
     reconciledBytes += job.purpose == .reconciliation ? count : 0
-    if case .resync(let index) = job.purpose { resyncs[index]?.progress.bytesSent += count }
+    if case .resync(let index, _) = job.purpose { resyncs[index]?.progress.bytesSent += count }
   }
 
   /// How long to wait before so many bytes are copied.

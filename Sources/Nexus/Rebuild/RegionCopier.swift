@@ -13,7 +13,8 @@ import Reactor
   struct Job {
     enum Purpose: Equatable {
       case reconciliation
-      case resync(Int)
+      /// Of which replica, and which of its resyncs that is.
+      case resync(Int, number: Int)
     }
 
     let purpose: Purpose

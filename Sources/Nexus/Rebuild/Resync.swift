@@ -9,6 +9,8 @@ final class Resync {
   }
 
   let index: Int
+  /// Counts the resyncs of this nexus.
+  let number: Int
   let kind: Rebuild.Kind
   var stage = Stage.preparing
   var queue = RegionQueue()
@@ -18,8 +20,9 @@ final class Resync {
   var failedSourceMask: UInt8 = 0
   var progress: Rebuild
 
-  init(index: Int, kind: Rebuild.Kind, progress: Rebuild) {
+  init(index: Int, number: Int, kind: Rebuild.Kind, progress: Rebuild) {
     self.index = index
+    self.number = number
     self.kind = kind
     self.progress = progress
   }

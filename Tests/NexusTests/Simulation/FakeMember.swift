@@ -49,7 +49,9 @@ import Reactor
   private var changeCount = 0
   private var readCount = 0
   /// The order number of the latest flush that was done.
-  private(set) var flushedOrder = -1
+  var flushedOrder: Int { replica.flushedOrder }
+  /// Whose request is being taken in.
+  private(set) var submittingClient: BlockClient?
 
   init(index: Int, replica: FakeReplica, reactor: Reactor, blockSizeBytes: UInt32 = 512) {
     self.index = index
@@ -92,8 +94,11 @@ import Reactor
   private var memory: UnsafeMutableRawBufferPointer { unsafe replica.memory }
 
   override func submit(_ request: BlockRequest, for client: BlockClient) {
+    submittingClient = client
     onSubmit(self, request)
-    pending.append(Pending(request: request, client: client, order: submitted.count))
+    submittingClient = nil
+    pending.append(Pending(request: request, client: client, order: replica.nextOrder))
+    replica.nextOrder += 1
     submitted.append(request)
   }
 
@@ -102,7 +107,7 @@ import Reactor
     let entry = pending.remove(at: position)
     let request = entry.request
     if request.operation == .flush {
-      if status == .success { flushedOrder = max(flushedOrder, entry.order) }
+      if status == .success { replica.flushedOrder = max(replica.flushedOrder, entry.order) }
     } else if status == .success {
       carryOut(request)
     } else if request.operation == .read {

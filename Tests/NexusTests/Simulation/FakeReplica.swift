@@ -16,6 +16,9 @@ import Reactor
   var regionBytes: UInt64 = 64 << 10
   var maximumHotRegions = 256
   var isWriteThrough = false
+  /// Counts what is sent through any door.
+  var nextOrder = 0
+  var flushedOrder = -1
   var leaseNanoseconds: UInt64 = 3_600_000_000_000
 
   init(id: Identifier, sizeBytes: UInt64) {
