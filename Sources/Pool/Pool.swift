@@ -35,6 +35,10 @@ public final class Pool: Sendable {
   public let sectorBytes: UInt32
   /// What was found damaged and made up for when the pool was opened; to be logged.
   public let warnings: [String]
+  /// What was done when the pool was opened that is worth a line in the log: space that was taken, another name of its device.
+  public let notices: [String]
+  /// Whether it keeps checksums of its data.
+  public var integrity: PoolIntegrity { superblock.sums.isPresent ? .crc32c : .none }
   /// Errors of the device, and whether they made the pool read-only.
   public let report: PoolReport
 
@@ -44,7 +48,7 @@ public final class Pool: Sendable {
   private let owner: Mutex<ReactorBound<Owner>>
 
   init(
-    superblock: Superblock, storage: Storage, location: String, warnings: [String],
+    superblock: Superblock, storage: Storage, location: String, warnings: [String], notices: [String] = [],
     makeEngine: (PoolDisk, PoolReport) -> PoolEngine
   ) {
     id = superblock.id
@@ -52,6 +56,7 @@ public final class Pool: Sendable {
     self.location = location
     self.superblock = superblock
     self.warnings = warnings
+    self.notices = notices
     report = PoolReport(location: location)
     clusterBytes = superblock.clusterBytes
     totalBytes = superblock.clusterBytes * superblock.clusterCount
@@ -137,19 +142,40 @@ public final class Pool: Sendable {
         guard other === bound.value else { return .failure(.boundElsewhere(pool: name)) }
         return makeReplica(id, engine)
       case .caller(let engine, let disk):
-        guard let storage = self.storage.withLock({ $0 }) else { return .failure(.closed(pool: name)) }
         if case .failure(let error) = check(id, engine) { return .failure(error) }
-        disk.detach()
-        switch storage {
-        case .disk(let file): engine.disk = ReactorDisk(file: file, reactor: bound.value)
-        case .memory(let region): engine.disk = MemoryDisk(region: region, reactor: bound.value)
-        }
-        engine.disk.engine = engine
+        guard hand(engine, disk, to: bound.value) else { return .failure(.closed(pool: name)) }
         owner = ReactorBound(.reactor(engine, bound.value))
         return makeReplica(id, engine)
       }
     }
     return try opened.get().value
+  }
+
+  /// Gives the pool to `reactor` before any replica is opened, so that no caller has to do its work; called on its thread.
+  public func bind(to reactor: Reactor) throws(PoolError) {
+    let bound = ReactorBound(reactor)
+    let failure: PoolError? = owner.withLock { owner in
+      switch owner.value {
+      case .closed: return .closed(pool: name)
+      case .reactor(_, let other): return other === bound.value ? nil : .boundElsewhere(pool: name)
+      case .caller(let engine, let disk):
+        guard hand(engine, disk, to: bound.value) else { return .closed(pool: name) }
+        owner = ReactorBound(.reactor(engine, bound.value))
+        return nil
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  private func hand(_ engine: PoolEngine, _ disk: ImmediateDisk, to reactor: Reactor) -> Bool {
+    guard let storage = storage.withLock({ $0 }) else { return false }
+    disk.detach()
+    switch storage {
+    case .disk(let file): engine.disk = ReactorDisk(file: file, reactor: reactor)
+    case .memory(let region): engine.disk = MemoryDisk(region: region, reactor: reactor)
+    }
+    engine.disk.engine = engine
+    return true
   }
 
   private func check(_ id: Identifier, _ engine: PoolEngine) -> Result<ReplicaHeader, PoolError> {

@@ -20,19 +20,32 @@ final class NodeAgent: @unchecked Sendable {
   private var isStopping = false
   private var isFirst = true
   private var watch: (any StoreWatch)?
+  private let reporter: PoolReporter
 
   init(node: NodeContext, pools: [Pool], status: NodeStatus) {
     self.node = node
     self.pools = pools
     self.status = status
     keeper = ReplicaKeeper(node: node, pools: pools)
+    reporter = PoolReporter(node: node, pools: pools)
   }
 
   /// Registers the node and follows its assignments. Throws if the store refuses at once; later troubles are logged and retried.
   func start() throws {
     try retractOldStatus()
     try register()
+    keeper.whenMade = { [weak self] in
+      guard let self else { return }
+      queue.async { self.reconcile() }
+    }
     PlainThread.start(name: "keelson-watch") { self.follow() }
+    queue.async { self.lookAtPools() }
+  }
+
+  private func lookAtPools() {
+    if isStopping { return }
+    reporter.look()
+    queue.asyncAfter(deadline: .now() + PoolReporter.intervalSeconds) { self.lookAtPools() }
   }
 
   /// Takes back what an earlier run said, before this one is announced: nobody shall come for a replica that is not open yet, and

@@ -2,6 +2,7 @@ import Foundation
 import NVMe
 import Pool
 import Reactor
+import Synchronization
 import Target
 import Transport
 
@@ -17,6 +18,8 @@ final class NodeContext: Sendable {
   let transports: [ReactorBound<TransportContext>]
   let log: NodeLog
   private let outbox: StatusOutbox
+  /// What was last said of each pool.
+  private let publishedPools = Mutex<[String: PoolStatus]>([:])
 
   init(
     name: String, incarnation: String, store: any StateStore, target: TargetServer, reactors: [ReactorReference], log: NodeLog
@@ -65,7 +68,17 @@ final class NodeContext: Sendable {
   func publish(_ object: some StoredObject, at key: String) { outbox.add(.put(key: key, value: object.encoded())) }
 
   /// Writes what a pool has and has left.
-  func publish(_ pool: Pool) { publish(status(of: pool), at: Keys.poolStatus(node: name, pool.name)) }
+  func publish(_ pool: Pool) { publish(status(of: pool)) }
+
+  func publish(_ status: PoolStatus) {
+    publishedPools.withLock { published in
+      published[status.name] = status
+      publish(status, at: Keys.poolStatus(node: name, status.name))
+    }
+  }
+
+  /// What was last published of a pool.
+  func publishedStatus(ofPool name: String) -> PoolStatus? { publishedPools.withLock { $0[name] } }
 
   /// Deletes a status object, soon, in order with all others.
   func withdraw(_ key: String) { outbox.add(.delete(key: key)) }
@@ -75,9 +88,31 @@ final class NodeContext: Sendable {
 
   func status(of pool: Pool) -> PoolStatus {
     let location = pool.location
+    let errors = pool.report.errors
+    let usage = pool.usage
     return PoolStatus(
       name: pool.name, uuid: pool.id.description, kind: pool.isVolatile ? .memory : location.hasPrefix("/dev/") ? .block : .file,
-      path: location, sizeBytes: pool.totalBytes, freeBytes: pool.freeBytes, clusterBytes: pool.clusterBytes,
-      state: pool.report.isFaulted ? .faulted : .ready, message: pool.report.message)
+      path: location, sizeBytes: pool.totalBytes, freeBytes: usage?.freeBytes ?? 0,
+      promisedBytes: usage?.promisedBytes ?? 0, clusterBytes: pool.clusterBytes,
+      state: pool.report.isFaulted ? .faulted : .ready, message: pool.report.message,
+      contents: usage.map { contents(of: pool, $0) },
+      errors: errors.reads + errors.writes == 0 ? nil : .init(reads: errors.reads, writes: errors.writes, last: errors.last))
+  }
+
+  private func contents(of pool: Pool, _ usage: PoolUsage) -> PoolStatus.Contents {
+    let replicas = pool.replicas.prefix(PoolStatus.Contents.maximumItems).map {
+      PoolStatus.Item(
+        id: "\($0.id)", volumeID: "\($0.volumeID)", isSnapshot: false, sizeBytes: $0.sizeBytes, ownBytes: $0.allocatedBytes,
+        sharedBytes: $0.sharedBytes)
+    }
+    let snapshots = pool.snapshots.prefix(PoolStatus.Contents.maximumItems - replicas.count).map {
+      PoolStatus.Item(
+        id: "\($0.id)", volumeID: "\($0.volumeID)", isSnapshot: true, sizeBytes: $0.sizeBytes, ownBytes: $0.allocatedBytes,
+        sharedBytes: $0.sharedBytes)
+    }
+    return PoolStatus.Contents(
+      overcommitPercent: usage.options.overcommitPercent, regionBytes: usage.options.regionBytes,
+      maximumHotRegions: usage.options.maximumHotRegions, replicaCount: usage.replicaCount, snapshotCount: usage.snapshotCount,
+      items: replicas + snapshots)
   }
 }

@@ -31,8 +31,12 @@ struct PoolState: ~Copyable {
   var replicas: [Identifier: ReplicaState] = [:]
   var snapshots: [Identifier: SnapshotHeader] = [:]
   var lastOrder: UInt64 = 0
+  /// Pages of checksums that are not settled.
+  var unsettled: ClusterSet
+  /// Checksums that the journal has, by page: index within it and value, in order. Taken when the pool is opened.
+  var replayedSums: [UInt32: [UInt64]] = [:]
   /// Parents by number, while loading: a parent may be put after its child.
-  private var parentNumbers: [UInt32: UInt32] = [:]
+  private(set) var parentNumbers: [UInt32: UInt32] = [:]
 
   struct Quarantined: Equatable {
     var first: Int
@@ -56,6 +60,7 @@ struct PoolState: ~Copyable {
     clean = ClusterSet(capacity: geometry.clusterCount)
     ready = ClusterSet(capacity: geometry.clusterCount)
     dirty = ClusterSet(capacity: geometry.clusterCount)
+    unsettled = ClusterSet(capacity: geometry.sumPageCount)
   }
 
   // MARK: Loading
@@ -92,6 +97,14 @@ struct PoolState: ~Copyable {
     case .moved(let cluster, let layer): clusters.assign(Int(cluster), owner: layer, logical: clusters.logical(Int(cluster)))
     case .cleaned(let first, let count): clean.insert(Int(first)..<Int(first + count))
     case .readied(let first, let count): clean.remove(Int(first)..<Int(first + count))
+    case .sums(let cluster, let first, let values):
+      for (index, value) in values.enumerated() {
+        let block = geometry.poolBlock(cluster: Int(cluster), block: Int(first) + index)
+        let page = block / geometry.blocksPerSumPage
+        replayedSums[UInt32(page), default: []].append(UInt64(block - page * geometry.blocksPerSumPage) << 32 | UInt64(value))
+      }
+    case .unsettled(let first, let count): unsettled.insert(Int(first)..<Int(first + count))
+    case .settled(let first, let count): unsettled.remove(Int(first)..<Int(first + count))
     default: applyPlain(entry)
     }
   }
@@ -177,7 +190,8 @@ struct PoolState: ~Copyable {
       let layer = snapshots[id]?.layer
       applyPlain(entry)
       if let layer { changeNames(layer, -1) }
-    case .allocated, .readied: break
+    // These were seen to when they were made.
+    case .allocated, .readied, .sums, .unsettled, .settled: break
     case .cluster: preconditionFailure("an entry of checkpoints only")
     case .freed(let first, let count):
       for cluster in Int(first)..<Int(first + count) {
@@ -237,7 +251,8 @@ struct PoolState: ~Copyable {
         for (index, word) in words.enumerated() { regions.setWord(Int(firstWord) + index, word) }
       }
     case .forgetPeer(let id, let peer): replicas[id]?.missed.removeAll { $0.peer == peer }
-    case .putLayer, .removeLayer, .allocated, .freed, .moved, .cleaned, .readied, .cluster: preconditionFailure("handled before")
+    case .putLayer, .removeLayer, .allocated, .freed, .moved, .cleaned, .readied, .cluster, .sums, .unsettled, .settled:
+      preconditionFailure("handled before")
     }
   }
 

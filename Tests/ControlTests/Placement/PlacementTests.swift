@@ -22,6 +22,17 @@ import Testing
     #expect(place(3, [node("a", free: 200), node("b", free: 300), node("c", free: 400)]) == placed("c", "b", "a"))
   }
 
+  @Test func promisedSpaceCountsAsTaken() {
+    func thin(_ name: String, promised: UInt64) -> Placement.Node {
+      let pool = Placement.Pool(
+        name: "default", sizeBytes: 1024 * mebibyte, freeBytes: 1024 * mebibyte, promisedBytes: promised * mebibyte, clusterBytes: mebibyte)
+      return Placement.Node(name: name, pools: [pool])
+    }
+    #expect(place(2, [thin("a", promised: 100), thin("b", promised: 0), thin("c", promised: 99)]) == placed("b", "c"))
+    // More than there is may be promised; the least of it comes first.
+    #expect(place(1, [thin("a", promised: 3000), thin("b", promised: 2000)]) == placed("b"))
+  }
+
   @Test func nexusGoesWhereFewestAre() {
     #expect(place(2, [node("a", free: 300, nexuses: 2), node("b", free: 300, nexuses: 1), node("c", free: 1)]) == placed("b", "a"))
     #expect(place(2, [node("a", free: 300, nexuses: 1), node("b", free: 300, nexuses: 1)]) == placed("a", "b"))
@@ -31,7 +42,7 @@ import Testing
     var twoPools = node("a", free: 300)
     twoPools.pools.append(.init(name: "more", sizeBytes: 1 << 40, freeBytes: 1 << 40, clusterBytes: mebibyte))
     #expect(place(1, [twoPools]) == .placed([.init(node: "a", pool: "more")]))
-    #expect(place(2, [twoPools]) == .refused("needs 2 nodes with 100 MiB free, found 1 of 1 node"))
+    #expect(place(2, [twoPools]) == .refused("needs 2 nodes with room for 100 MiB, found 1 of 1 node"))
   }
 
   @Test func refusalsNameEveryNode() {
@@ -44,9 +55,9 @@ import Testing
     #expect(
       decision
         == .refused(
-          "needs 2 nodes with 100 MiB free, found 1 of 5 nodes (node-2: pool default full (12 MiB of 1 GiB free); "
+          "needs 2 nodes with room for 100 MiB, found 1 of 5 nodes (node-2: pool default full (12 MiB of 1 GiB free); "
             + "node-3: pool default faulted: read error; node-4: no pool; node-5: not running)"))
-    #expect(place(1, []) == .refused("needs 1 node with 100 MiB free, found 0 of 0 nodes"))
+    #expect(place(1, []) == .refused("needs 1 node with room for 100 MiB, found 0 of 0 nodes"))
   }
 
   @Test func countsWholeClusters() {

@@ -45,6 +45,12 @@ import Testing
     var clusterCount: UInt64 = 28
     var journalBytes: UInt64 = 128 << 10
     var canZero = true
+    var integrity = PoolIntegrity.none
+    /// Few, so that pages of checksums come and go.
+    var sumFrames = 12
+    var blocksPerSumPage = 16
+    /// Records between two attempts to settle pages.
+    var rotationRecords: UInt64 = 6
   }
 
   let seed: UInt64
@@ -74,7 +80,7 @@ import Testing
       size += options.clusterBytes
       layout = Superblock.layout(
         id: .random(using: &generator), name: "sim", clusterBytes: options.clusterBytes, deviceBytes: size, sectorBytes: 512,
-        journalBytes: options.journalBytes)
+        journalBytes: options.journalBytes, integrity: options.integrity, blocksPerSumPage: options.blocksPerSumPage)
     }
     superblock = layout!
     var image = [UInt8](repeating: 0, count: Int(superblock.deviceBytes))
@@ -85,19 +91,22 @@ import Testing
     }
     disk = SimulatedDisk(image: image, seed: generator.next())
     disk.canZero = options.canZero
-    engine = Self.makeEngine(superblock, disk, &generator)!
+    engine = Self.makeEngine(superblock, disk, options, &generator)!
     engine.resume()
     disk.runUntilIdle()
   }
 
   /// Opens what is on the disk; nil and an issue if it cannot be.
-  private static func makeEngine(_ superblock: Superblock, _ disk: SimulatedDisk, _ generator: inout SeededGenerator) -> PoolEngine? {
+  private static func makeEngine(
+    _ superblock: Superblock, _ disk: SimulatedDisk, _ options: Options, _ generator: inout SeededGenerator
+  ) -> PoolEngine? {
     do throws(PoolError) {
       let recovery = try Recovery(ImageSource(image: disk.image), superblock: superblock, using: &generator)
       let (journal, number) = (recovery.journal, recovery.checkpointNumber)
       let engine = PoolEngine(
         superblock: superblock, state: recovery.takeState(), journal: journal, checkpointNumber: number, disk: disk,
-        report: PoolReport(location: "image"))
+        report: PoolReport(location: "image"), sumFrames: options.sumFrames)
+      engine.sums?.rotationRecords = options.rotationRecords
       engine.bootID = .random(using: &generator)
       return engine
     } catch {
@@ -333,7 +342,7 @@ import Testing
   /// Replaying what was recorded must rebuild what is in memory.
   func checkRecovery() {
     var fresh = SeededGenerator(seed: 1)
-    guard let copy = Self.makeEngine(superblock, SimulatedDisk(image: disk.image, seed: 1), &fresh) else { return }
+    guard let copy = Self.makeEngine(superblock, SimulatedDisk(image: disk.image, seed: 1), options, &fresh) else { return }
     #expect(dump(copy.state) == dump(engine.state), "seed \(seed): replayed state differs")
   }
 
@@ -388,11 +397,12 @@ import Testing
     for moment in start...disk.events {
       for _ in 0..<samplesPerEvent {
         let image = disk.imageAfterPowerLoss(at: moment, using: &generator)
-        guard let engine = Self.makeEngine(superblock, SimulatedDisk(image: image, seed: 1), &generator) else {
+        guard let engine = Self.makeEngine(superblock, SimulatedDisk(image: image, seed: 1), options, &generator) else {
           Issue.record("seed \(seed), event \(moment)")
           return
         }
         check(engine.state, image, allowed: contents, uncertain: uncertain, "event \(moment)")
+        if options.integrity != .none { readAll(engine, image, "event \(moment)") }
         engine.disk.detach()
       }
     }
@@ -432,7 +442,7 @@ import Testing
     graveyard.append(before)
     disk = SimulatedDisk(image: image, seed: generator.next())
     disk.canZero = options.canZero
-    guard let next = Self.makeEngine(superblock, disk, &generator) else {
+    guard let next = Self.makeEngine(superblock, disk, options, &generator) else {
       Issue.record("seed \(seed): not opened after a crash")
       return
     }
@@ -451,6 +461,30 @@ import Testing
     uncertain = []
     engine.resume()
     disk.runUntilIdle()
+    if options.integrity != .none { readAll(engine, image, "crash") }
+  }
+
+  /// Reads all replicas by requests: whatever a crash left, none may fail, and all must give what is in the image.
+  private func readAll(_ engine: PoolEngine, _ image: [UInt8], _ place: String) {
+    guard let disk = engine.disk as? SimulatedDisk else { return }
+    for id in engine.state.replicas.keys.sorted() {
+      let expected = content(of: id, image, engine.state)
+      let device = engine.open(id)
+      let client = SimulatedClient(.read, id, 0..<expected.count)
+      unsafe engine.submit(
+        BlockRequest(.read, offsetBytes: 0, byteCount: UInt64(expected.count) * 512, buffer: client.buffer, token: 0), device: device,
+        for: client, isAccepted: true)
+      disk.runUntilIdle()
+      engine.close(device)
+      guard client.status == .success else {
+        Issue.record("seed \(seed), \(place): reading ended with \(String(describing: client.status)): \(engine.report.errors.last ?? "")")
+        continue
+      }
+      for sector in 0..<expected.count where client.found(sector) != expected[sector] {
+        Issue.record("seed \(seed), \(place): sector \(sector) of \(id) read as \(client.found(sector)), not \(expected[sector])")
+        break
+      }
+    }
   }
 
   /// Clients whose requests died with a process still own their buffers.

@@ -108,6 +108,9 @@ final class SimulatedDisk: PoolDisk {
 
   func runUntilIdle() { while step() {} }
 
+  /// Damages a bit, as storage does by itself.
+  func flip(bit: Int) { image[bit / 8] ^= 1 << UInt8(bit % 8) }
+
   // MARK: Power losses
 
   /// Whether a write was durable before the event `moment`.
