@@ -25,6 +25,8 @@ public final class Pool: Sendable {
   public let location: String
   /// Whether the content ends with the process.
   public let isVolatile: Bool
+  /// Whether what was written is as durable as it will be, without a flush. Memory keeps nothing that its end would not take.
+  public let isWriteThrough: Bool
   /// The unit of allocation.
   public let clusterBytes: UInt64
   /// Bytes that replicas can have in all.
@@ -62,10 +64,12 @@ public final class Pool: Sendable {
     switch storage {
     case .disk(let file):
       isVolatile = false
+      isWriteThrough = file.isWriteThrough
       sectorBytes = file.sectorBytes
       disk = BlockingDisk(file: file)
     case .memory(let region):
       isVolatile = true
+      isWriteThrough = true
       sectorBytes = superblock.sectorBytes
       disk = MemoryDisk(region: region, reactor: nil)
     }

@@ -166,6 +166,9 @@ public final class ReplicaGate: EventHandler {
     self.closed = nil
     later { [self] in
       reactor.unregister(self)
+      // What was posted to the handler does not come any more.
+      isDeferredPosted = false
+      if !deferred.isEmpty || !answers.isEmpty { post() }
       closed()
     }
   }
@@ -185,9 +188,12 @@ public final class ReplicaGate: EventHandler {
   }
 
   private func post() {
-    if isDeferredPosted || handlerID == .none { return }
+    if isDeferredPosted { return }
     isDeferredPosted = true
-    reactor.postpone(handlerID, token: Self.deferredToken, result: 0)
+    if handlerID != .none { return reactor.postpone(handlerID, token: Self.deferredToken, result: 0) }
+    // Closed: there is no place in the reactor's table any more.
+    let bound = ReactorBound(self)
+    reactor.post { _ in bound.value.runDeferred() }
   }
 
   public override func completed(token: UInt64, result: Int32) {
@@ -195,6 +201,10 @@ public final class ReplicaGate: EventHandler {
       isLeaseTimerSet = false
       return advanceClaim()
     }
+    runDeferred()
+  }
+
+  private func runDeferred() {
     isDeferredPosted = false
     let (bodies, due) = (deferred, answers)
     deferred = []

@@ -251,7 +251,7 @@ extension PoolEngine {
     if set == .activity && isMember {
       let added = regions.reduce(0) { $0 + $1.reduce(0) { $0 + (replica.activity.contains($1) ? 0 : 1) } }
       // A change on its way may take out what is in it now.
-      let isSettled = stagedEntries.isEmpty && committingEntries.isEmpty && journal?.durableSequence == journal?.writtenSequence
+      let isSettled = stagedEntries.isEmpty && commits.isEmpty && journal?.durableSequence == journal?.writtenSequence
       if added == 0 && isSettled { return done(nil) }
       guard replica.activity.count + added <= Int(state.options.maximumHotRegions) else {
         return done(.activityLogFull(pool: name, replica: id, regionCount: replica.activity.count))

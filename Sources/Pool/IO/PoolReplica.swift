@@ -25,8 +25,8 @@ public final class PoolReplica: BlockDevice {
   /// Whether its content ends with the process.
   public var isVolatile: Bool { pool.isVolatile }
 
-  /// Whether what was written is durable without a flush: flushes of memory keep nothing that its end would not take.
-  public var isWriteThrough: Bool { pool.isVolatile }
+  /// Whether what was written is as durable as it will be, without a flush.
+  public var isWriteThrough: Bool { pool.isWriteThrough }
 
   /// Requests that were submitted and have not been answered.
   public var inFlight: Int { isClosed ? 0 : engine.devices[device].inFlight }

@@ -124,7 +124,6 @@ extension Connection {
 
   func executeAdmin(_ index: Int) {
     guard let controller, let subsystem, let entry = adminEntries[index] else { return }
-    if attachment(for: entry) != nil { return executeVendor(index) }
     adminEntries[index] = nil
     var nothing: UInt64 = 0
     let outcome = unsafe withUnsafeMutableBytes(of: &nothing) { empty -> AdminOutcome in

@@ -10,7 +10,11 @@ extension Connection {
   /// Frees a slot and its buffer. Nothing may refer to the buffer any more.
   func releaseSlot(_ index: Int) {
     if let buffer = unsafe slots[index].buffer {
-      unsafe memory.release(buffer, of: share, isForCapsule: slots[index].isBufferForCapsule)
+      if hasVendorMemory(index) {
+        unsafe buffer.deallocate()
+      } else {
+        unsafe memory.release(buffer, of: share, isForCapsule: slots[index].isBufferForCapsule)
+      }
     }
     slots.free(index)
   }

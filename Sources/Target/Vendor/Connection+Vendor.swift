@@ -13,25 +13,42 @@ extension Connection {
   func receivedVendor(_ index: Int, _ entry: SubmissionEntry, inCapsuleBytes: UInt32) -> PayloadPlan {
     guard let controller, controller.acceptsIO else { return refuse(index, Status.commandSequenceError.withDoNotRetry) }
     if entry.fusedOperation != 0 || entry.dataPointerFormat != 1 { return refuse(index, Status.invalidField.withDoNotRetry) }
-    adminEntries[index] = entry
+    let pointer = entry.dataPointer
     if entry.transfersToController {
       // There is no R2T on this queue: what does not fit into a capsule is not taken.
-      guard inCapsuleBytes > 0 else { return refuse(index, Status.dataSGLLengthInvalid.withDoNotRetry) }
-      return receiveData(index, entry.dataPointer, byteCount: inCapsuleBytes, inCapsuleBytes: inCapsuleBytes)
+      guard inCapsuleBytes > 0, pointer.length == inCapsuleBytes else {
+        return refuse(index, Status.dataSGLLengthInvalid.withDoNotRetry)
+      }
+      guard pointer.isInCapsule else { return refuse(index, Status.sglDescriptorTypeInvalid.withDoNotRetry) }
+      guard pointer.address == 0 else { return refuse(index, Status.sglOffsetInvalid.withDoNotRetry) }
+      adminEntries[index] = entry
+      receivingSlot = index
+      return unsafe .store(takeVendorMemory(index, byteCount: inCapsuleBytes))
     }
-    guard entry.transfersToHost else {
-      executeVendor(index)
-      return .discard
+    if entry.transfersToHost {
+      guard pointer.isTransportDataBlock else { return refuse(index, Status.sglDescriptorTypeInvalid.withDoNotRetry) }
+      guard pointer.length > 0, pointer.length <= UInt32(ControllerAttachment.maximumReplyBytes) else {
+        return refuse(index, Status.dataSGLLengthInvalid.withDoNotRetry)
+      }
+      _ = unsafe takeVendorMemory(index, byteCount: pointer.length)
     }
-    let byteCount = entry.dataPointer.length
-    guard entry.dataPointer.isTransportDataBlock else { return refuse(index, Status.sglDescriptorTypeInvalid.withDoNotRetry) }
-    guard byteCount > 0, byteCount <= UInt32(ControllerAttachment.maximumReplyBytes) else {
-      return refuse(index, Status.dataSGLLengthInvalid.withDoNotRetry)
-    }
-    slots[index].transferBytes = byteCount
-    startWithBuffer(index)
+    adminEntries[index] = entry
+    executeVendor(index)
     return .discard
   }
+
+  /// Memory of its own for one command: it never waits for what data commands hold (R14). A queue has few entries, and each takes
+  /// at most 64 KiB.
+  private func takeVendorMemory(_ index: Int, byteCount: UInt32) -> UnsafeMutableRawPointer {
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: Int(byteCount), alignment: 8)
+    unsafe slots[index].buffer = unsafe memory
+    slots[index].transferBytes = byteCount
+    return unsafe memory
+  }
+
+  /// Whether a command's buffer is memory of its own, and not of an arena.
+  @inline(__always)
+  func hasVendorMemory(_ index: Int) -> Bool { queueID == 0 && slots[index].opcode >= ControllerAttachment.firstVendorOpcode }
 
   /// The command is whole: its data are here, or the memory for those it asks for.
   func executeVendor(_ index: Int) {

@@ -267,6 +267,10 @@ import Testing
     stand.storage.finishRequests()
     stand.pump()
     #expect(isClosed && stand.client.endings[write] == .success && stand.gate.makeSession().isOver)
+    let late = stand.submit(session, .read)
+    let question = stand.ask(session, .metadata)
+    stand.pump()
+    #expect(stand.client.endings[late] == .refused && question.refusal == .lost)
   }
 
   @Test(arguments: [
