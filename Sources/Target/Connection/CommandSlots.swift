@@ -41,4 +41,6 @@ typealias CommandSlots = SlotTable<CommandSlot>
 extension SlotTable where Element == CommandSlot {
   /// Few to begin with: most queues are idle.
   init(entries: Int) { self.init(capacity: min(entries, 8), limit: entries, empty: CommandSlot()) }
+
+  func reset(entries: Int) { reset(capacity: min(entries, 8), limit: entries) }
 }

@@ -27,7 +27,7 @@ final class Connection: PDUStream {
   var subsystem: ServedSubsystem?
   var controller: Controller?
   var queueID: UInt16 = 0
-  var slots = CommandSlots(entries: 1)
+  let slots = CommandSlots(entries: 1)
   var submissionQueueHead: UInt16 = 0
   /// The namespace's device, owned by the subsystem, which outlives its connections.
   unowned(unsafe) var device: BlockDevice?
