@@ -22,6 +22,8 @@ import Reactor
   /// Which part of its controller's share the buffer is.
   var isBufferForCapsule = false
   var commandIdentifier: UInt16 = 0
+  /// The next slot of its chain in `CommandIdentifiers`, or -1.
+  var next: Int32 = -1
   /// Bytes that travel between host and controller.
   var transferBytes: UInt32 = 0
   /// Of those to the controller, how many have come.

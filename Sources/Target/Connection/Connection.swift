@@ -28,6 +28,8 @@ final class Connection: PDUStream {
   var controller: Controller?
   var queueID: UInt16 = 0
   let slots = CommandSlots(entries: 1)
+  /// Of the commands in the slots, once the queue serves.
+  let identifiers = CommandIdentifiers()
   var submissionQueueHead: UInt16 = 0
   /// The namespace's device, owned by the subsystem, which outlives its connections.
   unowned(unsafe) var device: BlockDevice?
