@@ -47,7 +47,7 @@ extension PoolState {
     guard let cluster = clusters.find(layer.id, logical) else { return (nil, false) }
     let mask = geometry.clusterBytes &- 1
     let first = Int((offset & mask) >> PoolGeometry.blockShift)
-    let stop = Int((end &- 1 & mask) >> PoolGeometry.blockShift) &+ 1
+    let stop = Int(((end &- 1) & mask) >> PoolGeometry.blockShift) &+ 1
     let run = clusters.run(cluster, from: first, to: stop)
     return (cluster, run.isData && run.count == stop &- first)
   }
