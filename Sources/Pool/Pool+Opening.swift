@@ -9,7 +9,8 @@ extension Pool {
   /// that size. `clusterBytes` is a power of two from 64 KiB to 64 MiB.
   @discardableResult
   public static func format(
-    path: String, name: String, clusterBytes: UInt64 = defaultClusterBytes, createFileBytes: UInt64? = nil, force: Bool = false
+    path: String, name: String, clusterBytes: UInt64 = defaultClusterBytes, createFileBytes: UInt64? = nil, force: Bool = false,
+    isDrill: Bool = false
   ) throws(PoolError) -> Pool {
     guard Superblock.isValidName(name) else { throw .invalidName(name: name) }
     guard Superblock.clusterSizes.contains(clusterBytes), clusterBytes.nonzeroBitCount == 1 else {
@@ -43,7 +44,7 @@ extension Pool {
       if force { try clearTail(of: file, superblock) }
       try file.synchronize()
       if file.wasCreated { try file.synchronizeDirectory() }
-      return try open(file, superblock, warnings: [])
+      return try open(file, superblock, warnings: [], isDrill: isDrill)
     } catch {
       if file.wasCreated { file.removeName() }
       throw error
@@ -58,24 +59,30 @@ extension Pool {
   }
 
   /// Opens a pool that was formatted before. Another who has it open, damage, and foreign content are refused.
-  public static func open(path: String) throws(PoolError) -> Pool {
+  ///
+  /// `isDrill`: once its replicas are served, the death of the process is a power loss to it (see `DrillDisk`).
+  public static func open(path: String, isDrill: Bool = false) throws(PoolError) -> Pool {
     let file = try DiskFile(path: path)
     let (superblock, superblockWarning) = try SuperblockCopies(reading: file).choose(file)
     guard file.sizeBytes >= superblock.deviceBytes else {
       throw .truncated(path: path, byteCount: file.sizeBytes, expectedBytes: superblock.deviceBytes)
     }
-    return try open(file, superblock, warnings: [superblockWarning].compactMap { $0 })
+    return try open(file, superblock, warnings: [superblockWarning].compactMap { $0 }, isDrill: isDrill)
   }
 
-  private static func open(_ file: DiskFile, _ superblock: Superblock, warnings: [String]) throws(PoolError) -> Pool {
+  private static func open(
+    _ file: DiskFile, _ superblock: Superblock, warnings: [String], isDrill: Bool
+  ) throws(PoolError) -> Pool {
     // What a killed process wrote is durable before anything is built on it.
     if file.access == .readWrite { try file.synchronize() }
     var generator = SystemRandomNumberGenerator()
     let recovery = try Recovery(file, superblock: superblock, using: &generator)
-    let all = warnings + recovery.warnings
+    let drill = "this is a drill: what is not flushed is lost when this process is killed; never for service"
+    let all = warnings + recovery.warnings + (isDrill ? [drill] : [])
+    let location = isDrill ? PoolLocation.drill(path: file.path).description : file.path
     let (journal, number) = (recovery.journal, recovery.checkpointNumber)
     var state: PoolState? = recovery.takeState()
-    return Pool(superblock: superblock, storage: .disk(file), location: file.path, warnings: all) { disk, report in
+    return Pool(superblock: superblock, storage: .disk(file), location: location, warnings: all, isDrill: isDrill) { disk, report in
       PoolEngine(
         superblock: superblock, state: state.take()!, journal: journal, checkpointNumber: number, disk: disk, report: report)
     }

@@ -76,7 +76,8 @@ final class NodeContext: Sendable {
   func status(of pool: Pool) -> PoolStatus {
     let location = pool.location
     return PoolStatus(
-      name: pool.name, uuid: pool.id.description, kind: pool.isVolatile ? .memory : location.hasPrefix("/dev/") ? .block : .file,
+      name: pool.name, uuid: pool.id.description,
+      kind: pool.isDrill ? .drill : pool.isVolatile ? .memory : location.hasPrefix("/dev/") ? .block : .file,
       path: location, sizeBytes: pool.totalBytes, freeBytes: pool.freeBytes, clusterBytes: pool.clusterBytes,
       state: pool.report.isFaulted ? .faulted : .ready, message: pool.report.message)
   }
