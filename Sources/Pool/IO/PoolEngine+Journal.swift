@@ -158,6 +158,7 @@ extension PoolEngine {
     heldWaiters = []
     spaceWaiters = []
     for index in parked where index >= 0 { finish(index, .writeFault) }
+    if parked.contains(Self.dismantlerHolder) { abandonDismantling() }
     if isQuiescing { checkQuiescent() }
   }
 
@@ -184,7 +185,7 @@ extension PoolEngine {
       cleanerStep = .idle
       cleaning = nil
     case .readier: readying = []
-    case .dismantler: dismantling = nil
+    case .dismantler: abandonDismantling()
     case .checkpoint: checkpoint = nil
     case .nobody: break
     }
