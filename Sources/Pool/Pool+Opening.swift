@@ -1,21 +1,27 @@
 import Reactor
 
 extension Pool {
+  private static let drillNotice = "this is a drill: what is not flushed is lost when this process is killed; never for service"
+
   public static let defaultClusterBytes: UInt64 = 1 << 20
 
   /// Makes a pool of a file or block device and opens it.
   ///
   /// Refuses a place that holds anything unless `force`. With `createFileBytes` an absent or empty file becomes a sparse file of
-  /// that size. `clusterBytes` is a power of two from 64 KiB to 64 MiB.
+  /// that size. `clusterBytes` is a power of two from 64 KiB to 64 MiB. With `integrity` the pool keeps checksums of its data.
   @discardableResult
   public static func format(
-    path: String, name: String, clusterBytes: UInt64 = defaultClusterBytes, createFileBytes: UInt64? = nil, force: Bool = false,
+    path: String, name: String, clusterBytes: UInt64 = defaultClusterBytes, options: PoolOptions = .standard,
+    createFileBytes: UInt64? = nil, force: Bool = false, integrity: PoolIntegrity = .none, names: DeviceNames = .system,
     isDrill: Bool = false
   ) throws(PoolError) -> Pool {
     guard Superblock.isValidName(name) else { throw .invalidName(name: name) }
     guard Superblock.clusterSizes.contains(clusterBytes), clusterBytes.nonzeroBitCount == 1 else {
       throw .invalidClusterSize(byteCount: clusterBytes)
     }
+    guard options.isValid else { throw .invalidOptions(pool: name) }
+    let lastingName = names.lastingName(of: path)
+    let path = lastingName ?? path
     let file = try DiskFile(path: path, createFileBytes: createFileBytes)
     do throws(PoolError) {
       if !force {
@@ -23,12 +29,14 @@ extension Pool {
         if let content = try file.contentDescription() { throw .foreignContent(path: path, what: content) }
       }
       guard
-        let superblock = Superblock.layout(
-          id: .random(), name: name, clusterBytes: clusterBytes, deviceBytes: file.sizeBytes, sectorBytes: file.sectorBytes)
+        var superblock = Superblock.layout(
+          id: .random(), name: name, clusterBytes: clusterBytes, deviceBytes: file.sizeBytes, sectorBytes: file.sectorBytes,
+          integrity: integrity)
       else {
         throw .tooSmall(
           path: path, byteCount: file.sizeBytes, neededBytes: Superblock.smallestDeviceBytes(clusterBytes: clusterBytes))
       }
+      if let lastingName, Superblock.isValidDevicePath(lastingName) { superblock.devicePath = lastingName }
       // Three steps, each durable before the next: an old pool ends before the new one's metadata are there, and the new one
       // begins only when these are whole.
       try file.zero(offsetBytes: 0, byteCount: Superblock.firstJournalOffset)
@@ -37,14 +45,16 @@ extension Pool {
       let dataBytes = superblock.clusterCount * clusterBytes
       // What is known to be zeros costs no flush before first writes.
       let isClean = file.wasCreated || file.punchHole(offsetBytes: superblock.dataOffset, byteCount: dataBytes) == 0
-      try writeFirstCheckpoint(file, superblock, isClean: isClean)
+      for (offset, bytes) in firstCheckpoint(superblock, options: options, isClean: isClean) {
+        try file.write(bytes, offsetBytes: offset)
+      }
       try file.synchronize()
       for offset in Superblock.copyOffsets { try file.write(superblock.encoded(), offsetBytes: offset) }
       // The end of other content would make others take the disk for theirs.
       if force { try clearTail(of: file, superblock) }
       try file.synchronize()
       if file.wasCreated { try file.synchronizeDirectory() }
-      return try open(file, superblock, warnings: [], isDrill: isDrill)
+      return try open(file, lastingName, isDrill: isDrill)
     } catch {
       if file.wasCreated { file.removeName() }
       throw error
@@ -58,43 +68,39 @@ extension Pool {
     if start < end { try file.zero(offsetBytes: start, byteCount: end - start) }
   }
 
-  /// Opens a pool that was formatted before. Another who has it open, damage, and foreign content are refused.
+  /// Opens a pool that was formatted before, and takes the space that its device has gained since. Another who has it open,
+  /// damage, and foreign content are refused.
   ///
   /// `isDrill`: once its replicas are served, the death of the process is a power loss to it (see `DrillDisk`).
-  public static func open(path: String, isDrill: Bool = false) throws(PoolError) -> Pool {
-    let file = try DiskFile(path: path)
-    let (superblock, superblockWarning) = try SuperblockCopies(reading: file).choose(file)
-    guard file.sizeBytes >= superblock.deviceBytes else {
-      throw .truncated(path: path, byteCount: file.sizeBytes, expectedBytes: superblock.deviceBytes)
-    }
-    return try open(file, superblock, warnings: [superblockWarning].compactMap { $0 }, isDrill: isDrill)
+  public static func open(path: String, names: DeviceNames = .system, isDrill: Bool = false) throws(PoolError) -> Pool {
+    let lastingName = names.lastingName(of: path)
+    return try open(try DiskFile(path: lastingName ?? path), lastingName, isDrill: isDrill)
   }
 
-  private static func open(
-    _ file: DiskFile, _ superblock: Superblock, warnings: [String], isDrill: Bool
-  ) throws(PoolError) -> Pool {
+  private static func open(_ file: DiskFile, _ lastingName: String?, isDrill: Bool) throws(PoolError) -> Pool {
     // What a killed process wrote is durable before anything is built on it.
-    if file.access == .readWrite { try file.synchronize() }
+    try file.synchronize()
     var generator = SystemRandomNumberGenerator()
-    let recovery = try Recovery(file, superblock: superblock, using: &generator)
-    let drill = "this is a drill: what is not flushed is lost when this process is killed; never for service"
-    let all = warnings + recovery.warnings + (isDrill ? [drill] : [])
-    let location = isDrill ? PoolLocation.drill(path: file.path).description : file.path
+    let opening = try PoolOpening(file, deviceName: lastingName, using: &generator)
+    let (superblock, warnings, notices) = (opening.superblock, opening.warnings, opening.notices + (isDrill ? [Self.drillNotice] : []))
+    let recovery = opening.takeRecovery()
     let (journal, number) = (recovery.journal, recovery.checkpointNumber)
     var state: PoolState? = recovery.takeState()
-    return Pool(superblock: superblock, storage: .disk(file), location: location, warnings: all, isDrill: isDrill) { disk, report in
+    return Pool(
+      superblock: superblock, storage: .disk(file), location: isDrill ? PoolLocation.drill(path: file.path).description : file.path,
+      warnings: warnings, notices: notices, isDrill: isDrill
+    ) { disk, report in
       PoolEngine(
         superblock: superblock, state: state.take()!, journal: journal, checkpointNumber: number, disk: disk, report: report)
     }
   }
 
   /// An empty checkpoint, number 1, and none in the other slot.
-  private static func writeFirstCheckpoint(_ file: DiskFile, _ superblock: Superblock, isClean: Bool) throws(PoolError) {
-    for (offset, bytes) in firstCheckpoint(superblock, isClean: isClean) { try file.write(bytes, offsetBytes: offset) }
-  }
-
-  static func firstCheckpoint(_ superblock: Superblock, isClean: Bool) -> [(offset: UInt64, bytes: [UInt8])] {
+  static func firstCheckpoint(
+    _ superblock: Superblock, options: PoolOptions = .standard, isClean: Bool
+  ) -> [(offset: UInt64, bytes: [UInt8])] {
     var state = PoolState(geometry: superblock.geometry)
+    state.options = options
     if isClean { state.clean.insert(0..<superblock.geometry.clusterCount) }
     let mark = Journal.Mark(position: 0, sequence: 1, predecessorChecksum: 0)
     var writer = CheckpointWriter(number: 1, mark: mark, poolID: superblock.id, opening: 0, superblock: superblock, state: state)

@@ -7,6 +7,8 @@ public struct ReplicaInfo: Equatable, Sendable {
   public let volumeID: Identifier
   public let sizeBytes: UInt64
   public let blockSizeBytes: UInt32
+  /// Whether its space was taken when it was made.
+  public let isThick: Bool
   /// Bytes of the clusters that only it uses.
   public let allocatedBytes: UInt64
   /// Bytes of the clusters of snapshots below it.
@@ -22,6 +24,8 @@ public struct SnapshotInfo: Equatable, Sendable {
   public let allocatedBytes: UInt64
   /// Bytes of the clusters of snapshots below it.
   public let sharedBytes: UInt64
+  /// Bytes that its deletion gives back; nil where that was not counted.
+  public let uniqueBytes: UInt64?
 }
 
 /// What a pool knows of a replica beside its data.
@@ -52,27 +56,13 @@ public struct ReplicaMetadata: Equatable, Sendable {
 
 extension Pool {
   /// The replicas, oldest first; none when closed.
-  public var replicas: [ReplicaInfo] {
-    (try? look { engine in
-      engine.state.replicas.values.map(\.header).sorted { $0.order < $1.order }.map { header in
-        let (own, shared) = engine.bytes(ofLayer: header.layer)
-        return ReplicaInfo(
-          id: header.id, volumeID: header.volumeID, sizeBytes: header.sizeBytes, blockSizeBytes: header.blockSizeBytes,
-          allocatedBytes: own, sharedBytes: shared)
-      }
-    }) ?? []
-  }
+  public var replicas: [ReplicaInfo] { (try? look { $0.state.replicaInfos }) ?? [] }
 
   /// The snapshots, oldest first; none when closed.
-  public var snapshots: [SnapshotInfo] {
-    (try? look { engine in
-      engine.state.snapshots.values.sorted { $0.order < $1.order }.map { header in
-        let (own, shared) = engine.bytes(ofLayer: header.layer)
-        return SnapshotInfo(
-          id: header.id, volumeID: header.volumeID, sizeBytes: header.sizeBytes, allocatedBytes: own, sharedBytes: shared)
-      }
-    }) ?? []
-  }
+  public var snapshots: [SnapshotInfo] { (try? look { $0.state.snapshotInfos(countsUnique: false) }) ?? [] }
+
+  /// How much is taken, free and promised; nil when closed.
+  public var usage: PoolUsage? { try? look { $0.state.usage } }
 
   /// Bytes that are nobody's, in whole clusters; 0 when closed.
   public var freeBytes: UInt64 { (try? look { UInt64($0.state.freeCount) << $0.geometry.clusterShift }) ?? 0 }
@@ -180,18 +170,4 @@ extension Pool {
 
   /// Says that a replica is equal to its peers again.
   public func clearLostCache(of id: Identifier) throws(PoolError) { try change { $0.clearLostCache(of: id, done: $1) } }
-}
-
-extension PoolEngine {
-  /// Bytes of a layer's own clusters, and of those of the layers below it.
-  func bytes(ofLayer id: UInt32) -> (own: UInt64, shared: UInt64) {
-    guard let index = state.layerIndexes[id], let layer = state.layers[index] else { return (0, 0) }
-    var shared = 0
-    var parent = layer.parent
-    while parent != Layer.none, let below = state.layers[parent] {
-      shared += below.allocated
-      parent = below.parent
-    }
-    return (UInt64(layer.allocated) << geometry.clusterShift, UInt64(shared) << geometry.clusterShift)
-  }
 }

@@ -35,6 +35,10 @@ public final class Pool: Sendable {
   public let sectorBytes: UInt32
   /// What was found damaged and made up for when the pool was opened; to be logged.
   public let warnings: [String]
+  /// What was done when the pool was opened that is worth a line in the log: space that was taken, another name of its device.
+  public let notices: [String]
+  /// Whether it keeps checksums of its data.
+  public var integrity: PoolIntegrity { superblock.sums.isPresent ? .crc32c : .none }
   /// Errors of the device, and whether they made the pool read-only.
   public let report: PoolReport
 
@@ -44,7 +48,8 @@ public final class Pool: Sendable {
   private let owner: Mutex<ReactorBound<Owner>>
 
   init(
-    superblock: Superblock, storage: Storage, location: String, warnings: [String], isDrill: Bool = false,
+    superblock: Superblock, storage: Storage, location: String, warnings: [String], notices: [String] = [],
+    isDrill: Bool = false,
     makeEngine: (PoolDisk, PoolReport) -> PoolEngine
   ) {
     id = superblock.id
@@ -53,6 +58,7 @@ public final class Pool: Sendable {
     self.isDrill = isDrill
     self.superblock = superblock
     self.warnings = warnings
+    self.notices = notices
     report = PoolReport(location: location)
     clusterBytes = superblock.clusterBytes
     totalBytes = superblock.clusterBytes * superblock.clusterCount

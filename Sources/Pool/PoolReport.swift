@@ -9,6 +9,7 @@ public final class PoolReport: Sendable {
     var message: String?
     var readErrors: UInt64 = 0
     var writeErrors: UInt64 = 0
+    var checksumErrors: UInt64 = 0
     var lastError: String?
   }
 
@@ -28,6 +29,9 @@ public final class PoolReport: Sendable {
     state.withLock { ($0.readErrors, $0.writeErrors, $0.lastError) }
   }
 
+  /// Blocks of data found that did not match their checksums; each is a failed read or write too.
+  public var checksumErrors: UInt64 { state.withLock { $0.checksumErrors } }
+
   func fault(_ operation: Operation, code: Int32, what: String) {
     let text = "could not \(operation.rawValue) \(what) on \(location): \(SystemError.message(code))"
     state.withLock { if $0.message == nil { $0.message = text } }
@@ -38,6 +42,27 @@ public final class PoolReport: Sendable {
       "could not \(operation.rawValue) at offset \(offsetBytes) of replica \(replica) on \(location): \(SystemError.message(code))"
     state.withLock { state in
       if operation == .read { state.readErrors += 1 } else { state.writeErrors += 1 }
+      state.lastError = text
+    }
+  }
+
+  /// A block of data does not match its checksum.
+  func noteMismatch(_ operation: Operation, replica: Identifier, offsetBytes: UInt64, storageOffsetBytes: UInt64) {
+    let text =
+      "could not \(operation.rawValue) at offset \(offsetBytes) of replica \(replica): the block at offset \(storageOffsetBytes) of \(location) does not match its checksum"
+    state.withLock { state in
+      if operation == .read { state.readErrors += 1 } else { state.writeErrors += 1 }
+      state.checksumErrors += 1
+      state.lastError = text
+    }
+  }
+
+  /// A page of checksums is damaged in both its places.
+  func noteDamagedSums(storageOffsetBytes: UInt64) {
+    let text =
+      "the checksums at offset \(storageOffsetBytes) of \(location) are damaged: the data they are of cannot be read until it is written anew"
+    state.withLock { state in
+      state.readErrors += 1
       state.lastError = text
     }
   }

@@ -105,6 +105,7 @@ public final class Reactor {
         let reactor = try Reactor(index: index, configuration: configuration)
         outcome.fulfil(.success(ReactorReference(reactor)))
         reactor.run()
+        reactor.mailbox.close()
       } catch {
         outcome.fulfil(.failure(error))
       }
@@ -216,6 +217,9 @@ public final class Reactor {
   /// Runs `body` on this reactor's thread, soon, in the order of posting. From any thread.
   public nonisolated func post(_ body: @escaping @Sendable (Reactor) -> Void) { mailbox.post(body) }
 
+  /// As `post`, for a caller that waits until `body` was run.
+  nonisolated func postAwaited(_ body: @escaping @Sendable (Reactor) -> Void) { mailbox.post(body, isAwaited: true) }
+
   /// Ends `run` after what was posted before. From any thread.
   public nonisolated func stop() { mailbox.post { $0.isStopping = true } }
 
@@ -228,19 +232,17 @@ public final class Reactor {
   public func run() {
     precondition(isCurrent, "a reactor runs on the thread that created it")
     isStopping = false
-    var lastWork = Clock.monotonicNanoseconds()
+    var spin = SpinClock()
     while !isStopping {
       if pass() {
-        lastWork = now
-        continue
-      }
-      if spinCredit > 0, now &- lastWork < configuration.spinNanoseconds {
+        spin.worked()
+      } else if spinCredit > 0, spin.idleNanoseconds(now) < configuration.spinNanoseconds {
         // Others may want this processor more than we want to wait on it.
         sched_yield()
-        continue
+      } else {
+        sleep()
+        spin.worked()
       }
-      sleep()
-      lastWork = now
     }
   }
 
@@ -248,16 +250,17 @@ public final class Reactor {
   @discardableResult
   public func run(until condition: () -> Bool, timeoutNanoseconds: UInt64 = .max) -> Bool {
     let start = Clock.monotonicNanoseconds()
-    var lastWork = start
+    var spin = SpinClock()
     while !condition() {
       if pass() {
-        lastWork = now
+        spin.worked()
       } else {
         if now &- start >= timeoutNanoseconds { return false }
-        if spinCredit > 0, now &- lastWork < configuration.spinNanoseconds {
+        if spinCredit > 0, spin.idleNanoseconds(now) < configuration.spinNanoseconds {
           sched_yield()
         } else {
-          sleep(atMost: 20_000_000); lastWork = now
+          sleep(atMost: 20_000_000)
+          spin.worked()
         }
       }
       if isStopping { return condition() }

@@ -15,14 +15,14 @@ public struct ReactorReference: @unchecked Sendable {
   /// Runs `body` on the reactor's thread, soon, in the order of posting.
   public func post(_ body: @escaping @Sendable (Reactor) -> Void) { reactor.post(body) }
 
-  /// Ends the reactor's loop after what was posted before.
+  /// Ends the reactor's loop after what was posted before. What waits for an answer of it afterwards has made a mistake, and traps.
   public func stop() { reactor.stop() }
 
   /// Runs `body` on the reactor's thread and waits for its result. Not for reactor threads: two could wait for each other.
   public func call<Value: Sendable>(_ body: @escaping @Sendable (Reactor) -> Value) -> Value {
     precondition(!reactor.isCurrent, "a reactor would wait for itself")
     let result = Rendezvous<Value>()
-    reactor.post { result.fulfil(body($0)) }
+    reactor.postAwaited { result.fulfil(body($0)) }
     return result.wait()
   }
 
@@ -32,7 +32,7 @@ public struct ReactorReference: @unchecked Sendable {
   {
     precondition(!reactor.isCurrent, "a reactor would wait for itself")
     let result = Rendezvous<Value>()
-    reactor.post { body($0) { result.fulfil($0) } }
+    reactor.postAwaited { body($0) { result.fulfil($0) } }
     return result.wait()
   }
 }

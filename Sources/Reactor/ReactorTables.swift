@@ -138,29 +138,69 @@ struct TimerHeap {
   }
 }
 
+/// How long there has been nothing to do. It counts from the first look that found nothing, not from the start of the last work:
+/// a pass that took longer than a spin must not be followed by no spin at all.
+struct SpinClock {
+  private var idleSince: UInt64?
+
+  mutating func worked() { idleSince = nil }
+
+  /// `now` is the time of a look that found nothing.
+  mutating func idleNanoseconds(_ now: UInt64) -> UInt64 {
+    guard let idleSince else {
+      self.idleSince = now
+      return 0
+    }
+    return now &- idleSince
+  }
+}
+
 /// Messages from other threads. The reactor looks at a flag per pass and takes the lock only when it is set.
 final class Mailbox: @unchecked Sendable {
-  private let messages = Mutex<[@Sendable (Reactor) -> Void]>([])
+  private struct Content {
+    var messages: [@Sendable (Reactor) -> Void] = []
+    /// How many of them have somebody who waits for their end.
+    var awaitedCount = 0
+    var isClosed = false
+  }
+
+  private let content = Mutex(Content())
   private let isFilled = Atomic<Bool>(false)
   private let isAsleep = Atomic<Bool>(false)
   private unowned var engine: IOEngine?
 
   func attach(_ engine: IOEngine) { self.engine = engine }
 
-  func post(_ message: @escaping @Sendable (Reactor) -> Void) {
-    messages.withLock { $0.append(message) }
+  /// With `isAwaited` somebody waits until the message was run: for a reactor that has ended, that would be for ever.
+  func post(_ message: @escaping @Sendable (Reactor) -> Void, isAwaited: Bool = false) {
+    content.withLock { content in
+      precondition(!isAwaited || !content.isClosed, "a reactor that has ended is asked for an answer")
+      content.messages.append(message)
+      if isAwaited { content.awaitedCount += 1 }
+    }
     isFilled.store(true, ordering: .sequentiallyConsistent)
     if isAsleep.exchange(false, ordering: .sequentiallyConsistent) { engine?.wake() }
   }
 
   func drain(_ reactor: Reactor) -> Int {
     guard isFilled.load(ordering: .relaxed), isFilled.exchange(false, ordering: .sequentiallyConsistent) else { return 0 }
-    let taken = messages.withLock { messages in
-      defer { messages = [] }
-      return messages
+    let taken = content.withLock { content in
+      defer {
+        content.messages = []
+        content.awaitedCount = 0
+      }
+      return content.messages
     }
     for message in taken { message(reactor) }
     return taken.count
+  }
+
+  /// Nobody takes messages out any more.
+  func close() {
+    content.withLock { content in
+      precondition(content.awaitedCount == 0, "a reactor ends while it is asked for an answer")
+      content.isClosed = true
+    }
   }
 
   /// Announces sleep; false if a message came first.

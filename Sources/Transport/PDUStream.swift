@@ -318,8 +318,10 @@ import Reactor
   /// Takes what the socket has; returns whether there was anything.
   private func receive() -> Bool {
     var hadWork = false
-    // Bounded, so that a fast peer does not keep the others waiting.
-    for _ in 0..<8 {
+    var received = 0
+    // Bounded, so that a fast peer does not keep the others waiting, nor itself: answers leave when this is over, and both sides
+    // shall work at the same time.
+    while received < TransportContext.scratchBytes {
       if isChoked { return hadWork }
       let limit = expectsBulkData || context.waitingCount > 0 ? TransportContext.bulkScratchBytes : TransportContext.scratchBytes
       var direct = 0
@@ -348,6 +350,7 @@ import Reactor
         return hadWork || count == 0
       }
       hadWork = true
+      received += count
       transferredBytes &+= UInt64(count)
       let inPlace = min(count, direct)
       if inPlace > 0 { unsafe advancePayload(from: payload!, byteCount: inPlace, isInPlace: true) }

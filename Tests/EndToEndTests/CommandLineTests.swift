@@ -26,10 +26,11 @@ extension EndToEnd {
         let pools = try await dev.json("pool", "list").array
         #expect(pools.count == 3)
         for pool in pools {
-          #expect(pool.keys.isSuperset(of: ["name", "node", "uuid", "kind", "path", "size", "free", "state"]))
+          #expect(pool.keys.isSuperset(of: ["name", "node", "uuid", "kind", "path", "size", "free", "promised", "state"]))
           #expect(pool["state"] == "ready" && pool["kind"] == "file")
           let holds = shown["replicas"].array.contains { $0["node"] == pool["node"] }
-          #expect(pool["size"].int - pool["free"].int == (holds ? 64 << 20 : 0))
+          // Thin: what nobody wrote takes nothing.
+          #expect(pool["free"] == pool["size"] && pool["promised"].int == (holds ? 64 << 20 : 0))
         }
         let replicas = try await dev.json("replica", "list").array
         #expect(Set(replicas.map(\.["id"].string)) == Set(shown["replicas"].array.map(\.["id"].string)))
@@ -39,6 +40,12 @@ extension EndToEnd {
 
         let text = try await dev.run("volume", "show", "db").output
         #expect(text.contains("nvme connect --transport=tcp --traddr=127.0.0.1"))
+
+        _ = try await dev.json("bench", "db", "--rw", "write", "--bs", "1m", "--size", "8MiB", "--one-pass")
+        try await eventually("pool list shows what was written") {
+          let used = try await dev.json("pool", "list").array.map { $0["size"].int - $0["free"].int }
+          return used.sorted() == [0, 8 << 20, 8 << 20] ? true : nil
+        }
 
         let again = try await dev.run("volume", "create", "db", "--size", "1MiB", "--output", "json")
         try expectError(again, status: 1, code: "volume_exists")

@@ -20,6 +20,12 @@ final class LoopDevice {
     path = String(decoding: name.bytes(at: 0, count: 64).prefix { $0 > 0x20 }, as: UTF8.self)
   }
 
+  /// Makes the disk larger, as an array or a cloud does.
+  func grow(to byteCount: UInt64) {
+    file.truncate(to: byteCount)
+    precondition(run("losetup --set-capacity \(path)") == 0)
+  }
+
   deinit { _ = run("losetup --detach \(path)") }
 }
 

@@ -42,7 +42,8 @@ import Testing
     #expect(
       pool.replicas == [
         ReplicaInfo(
-          id: kept, volumeID: volume, sizeBytes: 5 * mebibyte + 512, blockSizeBytes: 512, allocatedBytes: mebibyte, sharedBytes: 0)
+          id: kept, volumeID: volume, sizeBytes: 5 * mebibyte + 512, blockSizeBytes: 512, isThick: false, allocatedBytes: mebibyte,
+          sharedBytes: 0)
       ])
     let device = try pool.openReplica(kept, on: bench.reactor)
     #expect(bench.read(device, at: 4 * mebibyte, count: 1 << 20) == data)

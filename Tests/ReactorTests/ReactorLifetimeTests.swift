@@ -32,6 +32,16 @@ private final class Owner: EventHandler {
 @Suite struct ReactorLifetimeTests {
   static let engines: [IOEngineChoice] = [.ioUring, .libaio]
 
+  @Test func `who waits for an answer of a reactor that has ended traps instead of waiting for ever`() async {
+    await #expect(processExitsWith: .failure) {
+      let reactor = try Reactor.start(configuration: .init(arenaBytes: 4 << 20))
+      reactor.stop()
+      // Until it has; asking before that is fine.
+      usleep(300_000)
+      _ = reactor.call { $0.index }
+    }
+  }
+
   private func openScratchFile(_ name: String) throws -> Int32 {
     let path = "/tmp/keelson-lifetime-\(getpid())-\(name)"
     let file = unsafe keelson_open(path, O_RDWR | O_CREAT | O_TRUNC, 0o600)

@@ -13,6 +13,7 @@ final class BenchLane {
 
   private let reactor: Reactor
   private var files: [FileDevice] = []
+  private var replicas: [PoolReplica] = []
   private var transport: TransportContext?
   private var controllers: [RemoteController] = []
   private var headReader: HeadReader?
@@ -34,6 +35,14 @@ final class BenchLane {
     case .file(let file):
       files = (0..<jobCount).map { _ in FileDevice(file: file, on: reactor) }
       devices = files
+      completion(.success(Shape(sizeBytes: devices[0].sizeBytes, blockSizeBytes: devices[0].blockSizeBytes)))
+    case .replica(let pool, let id):
+      do throws(PoolError) {
+        for _ in 0..<jobCount { replicas.append(try pool.openReplica(id, on: reactor)) }
+      } catch {
+        return completion(.failure(BenchRunError(error)))
+      }
+      devices = replicas
       completion(.success(Shape(sizeBytes: devices[0].sizeBytes, blockSizeBytes: devices[0].blockSizeBytes)))
     case .subsystem(let subsystem):
       let context = TransportContext(reactor: reactor)
@@ -110,6 +119,8 @@ final class BenchLane {
     devices = []
     for file in files { file.close() }
     files = []
+    for replica in replicas { replica.close() }
+    replicas = []
     closeControllers(completion)
   }
 

@@ -46,7 +46,8 @@ public final class BenchRunner: Sendable {
   public func run(
     processorCount: Int, progress: (BenchSample, UInt64) -> Void = { _, _ in }
   ) throws(BenchRunError) -> BenchReport {
-    let laneCount = max(1, min(plan.jobCount, processorCount))
+    var laneCount = max(1, min(plan.jobCount, processorCount))
+    if case .replica = source { laneCount = 1 }
     defer { end() }
     let shape = try openLanes(laneCount)
     let regions: [BenchRegion]
@@ -137,6 +138,8 @@ public final class BenchRunner: Sendable {
       let isIdle = lane.reactor.call { _ in lane.lane.value.inFlightCount == 0 }
       if !isIdle { continue }
       _ = lane.reactor.callAsynchronously { _, done in lane.lane.value.close { done(true) } }
+      // Before its reactor ends: a pool lives there until it is closed.
+      if case .replica(let pool, _) = source { try? pool.close() }
       lane.reactor.stop()
     }
   }

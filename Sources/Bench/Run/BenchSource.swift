@@ -11,6 +11,9 @@ public enum BenchSource: Sendable {
   case file(DiskFile)
   /// A subsystem's first namespace over NVMe/TCP; each job connects by itself.
   case subsystem(BenchSubsystem)
+  /// A replica of a pool that nobody else uses, without a network in between. The run closes the pool at its end. All jobs are on one
+  /// reactor, as all of a pool is.
+  case replica(Pool, Identifier)
 
   /// Opens a file or block device. A pattern that writes creates an absent file, or fills an empty one, with `plan.sizeBytes`, and
   /// refuses one that holds data unless `force`; a pattern that only reads changes nothing.

@@ -6,6 +6,7 @@ import Synchronization
 /// What a kubelet is to pods: watches what is assigned to its node, makes it true, and writes what is.
 final class NodeAgent: @unchecked Sendable {
   private static let leaseSeconds = 10
+  private static let poolStatusSeconds = 2
 
   private let node: NodeContext
   private let pools: [Pool]
@@ -32,6 +33,7 @@ final class NodeAgent: @unchecked Sendable {
   func start() throws {
     try retractOldStatus()
     try register()
+    queue.asyncAfter(deadline: .now() + .seconds(Self.poolStatusSeconds)) { self.publishPools() }
     PlainThread.start(name: "keelson-watch") { self.follow() }
   }
 
@@ -81,6 +83,12 @@ final class NodeAgent: @unchecked Sendable {
         queue.asyncAfter(deadline: .now() + 1) { self.registerAgain() }
       }
     }
+  }
+
+  private func publishPools() {
+    if isStopping { return }
+    for pool in pools { node.publishChanges(of: pool) }
+    queue.asyncAfter(deadline: .now() + .seconds(Self.poolStatusSeconds)) { self.publishPools() }
   }
 
   // MARK: Assignments

@@ -2,6 +2,7 @@ import Foundation
 import NVMe
 import Pool
 import Reactor
+import Synchronization
 import Target
 import Transport
 
@@ -17,6 +18,8 @@ final class NodeContext: Sendable {
   let transports: [ReactorBound<TransportContext>]
   let log: NodeLog
   private let outbox: StatusOutbox
+  /// What was last said of each pool.
+  private let publishedPools = Mutex<[String: PoolStatus]>([:])
 
   init(
     name: String, incarnation: String, store: any StateStore, target: TargetServer, reactors: [ReactorReference], log: NodeLog
@@ -65,7 +68,19 @@ final class NodeContext: Sendable {
   func publish(_ object: some StoredObject, at key: String) { outbox.add(.put(key: key, value: object.encoded())) }
 
   /// Writes what a pool has and has left.
-  func publish(_ pool: Pool) { publish(status(of: pool), at: Keys.poolStatus(node: name, pool.name)) }
+  func publish(_ pool: Pool) { publish(pool, onlyIfChanged: false) }
+
+  /// Writes what has changed of a pool since it was last published: writes take space, and devices fail, without anyone being told.
+  func publishChanges(of pool: Pool) { publish(pool, onlyIfChanged: true) }
+
+  private func publish(_ pool: Pool, onlyIfChanged: Bool) {
+    let status = status(of: pool)
+    publishedPools.withLock { published in
+      if onlyIfChanged && published[pool.name] == status { return }
+      published[pool.name] = status
+      publish(status, at: Keys.poolStatus(node: name, pool.name))
+    }
+  }
 
   /// Deletes a status object, soon, in order with all others.
   func withdraw(_ key: String) { outbox.add(.delete(key: key)) }
@@ -78,7 +93,7 @@ final class NodeContext: Sendable {
     return PoolStatus(
       name: pool.name, uuid: pool.id.description,
       kind: pool.isDrill ? .drill : pool.isVolatile ? .memory : location.hasPrefix("/dev/") ? .block : .file,
-      path: location, sizeBytes: pool.totalBytes, freeBytes: pool.freeBytes, clusterBytes: pool.clusterBytes,
-      state: pool.report.isFaulted ? .faulted : .ready, message: pool.report.message)
+      path: location, sizeBytes: pool.totalBytes, freeBytes: pool.freeBytes, promisedBytes: pool.promisedBytes,
+      clusterBytes: pool.clusterBytes, state: pool.report.isFaulted ? .faulted : .ready, message: pool.report.message)
   }
 }

@@ -38,7 +38,10 @@ public struct PoolView: Encodable, Equatable, Sendable {
   public var kind: String
   public var path: String
   public var size: UInt64
+  /// Unallocated: a thin replica takes space when it is first written.
   public var free: UInt64
+  /// The sizes of its replicas together.
+  public var promised: UInt64
   /// "ready", "faulted", or "unreachable": its node does not run.
   public var state: String
   public var message: String?
@@ -49,7 +52,8 @@ public struct PoolView: Encodable, Equatable, Sendable {
       let pool = placed.object
       return PoolView(
         name: pool.name, node: placed.node, uuid: pool.uuid, kind: pool.poolKind.rawValue, path: pool.path, size: pool.sizeBytes,
-        free: pool.freeBytes, state: cluster.node(placed.node) == nil ? "unreachable" : pool.state.rawValue, message: pool.message)
+        free: pool.freeBytes, promised: pool.promisedBytes,
+        state: cluster.node(placed.node) == nil ? "unreachable" : pool.state.rawValue, message: pool.message)
     }
   }
 }

@@ -65,7 +65,10 @@ public struct PoolStatus: StoredObject {
   public var poolKind: Kind
   public var path: String
   public var sizeBytes: UInt64
+  /// In clusters that are nobody's.
   public var freeBytes: UInt64
+  /// The sizes of its replicas together, which are thin: they may be more than there is.
+  public var promisedBytes: UInt64
   /// Replicas take whole clusters of this size.
   public var clusterBytes: UInt64
   public var state: State
@@ -74,12 +77,12 @@ public struct PoolStatus: StoredObject {
   enum CodingKeys: String, CodingKey {
     case name, uuid
     case poolKind = "kind"
-    case path, sizeBytes, freeBytes, clusterBytes, state, message
+    case path, sizeBytes, freeBytes, promisedBytes, clusterBytes, state, message
   }
 
   public init(
-    name: String, uuid: String, kind: Kind, path: String, sizeBytes: UInt64, freeBytes: UInt64, clusterBytes: UInt64, state: State,
-    message: String? = nil
+    name: String, uuid: String, kind: Kind, path: String, sizeBytes: UInt64, freeBytes: UInt64, promisedBytes: UInt64,
+    clusterBytes: UInt64, state: State, message: String? = nil
   ) {
     self.name = name
     self.uuid = uuid
@@ -87,6 +90,7 @@ public struct PoolStatus: StoredObject {
     self.path = path
     self.sizeBytes = sizeBytes
     self.freeBytes = freeBytes
+    self.promisedBytes = promisedBytes
     self.clusterBytes = clusterBytes
     self.state = state
     self.message = message

@@ -1,24 +1,33 @@
 /// Where a new volume's replicas and nexus go. A pure function of what is known: the same input gives the same answer.
 ///
-/// Never two replicas of a volume on one node. Nodes with the most free space in one pool come first, ties by name. The nexus goes to the
+/// Never two replicas of a volume on one node. Nodes with the most space neither used nor promised in one pool come first, ties by name. The nexus goes to the
 /// chosen node that has the fewest, so that its reads are local; that node's replica is the first.
 public struct Placement {
   /// A pool as placement sees it.
   public struct Pool: Equatable, Sendable {
     public var name: String
     public var sizeBytes: UInt64
-    /// What is free after everything already assigned to it.
+    /// What is free if everything assigned and not yet created takes all of its size.
     public var freeBytes: UInt64
+    /// The sizes of all replicas that it has or was assigned.
+    public var promisedBytes: UInt64
     public var clusterBytes: UInt64
     /// Why nothing can be placed in it now, nil if it is ready.
     public var refusal: String?
 
-    public init(name: String, sizeBytes: UInt64, freeBytes: UInt64, clusterBytes: UInt64, refusal: String? = nil) {
+    public init(name: String, sizeBytes: UInt64, freeBytes: UInt64, promisedBytes: UInt64 = 0, clusterBytes: UInt64, refusal: String? = nil)
+    {
       self.name = name
       self.sizeBytes = sizeBytes
       self.freeBytes = freeBytes
+      self.promisedBytes = promisedBytes
       self.clusterBytes = clusterBytes
       self.refusal = refusal
+    }
+
+    /// What is left when all promises are called in; below zero where more is promised than there is.
+    var roomBytes: Int64 {
+      min(Int64(clamping: freeBytes), Int64(clamping: sizeBytes) - Int64(clamping: promisedBytes))
     }
   }
 
@@ -74,8 +83,8 @@ public struct Placement {
       return .refused(message)
     }
     candidates.sort { first, second in
-      first.pool.freeBytes != second.pool.freeBytes
-        ? first.pool.freeBytes > second.pool.freeBytes : first.node.name < second.node.name
+      first.pool.roomBytes != second.pool.roomBytes
+        ? first.pool.roomBytes > second.pool.roomBytes : first.node.name < second.node.name
     }
     var chosen = Array(candidates.prefix(replicaCount))
     let fewest = chosen.map(\.node.nexusCount).min()
@@ -98,7 +107,7 @@ public struct Placement {
         reasons.append("pool \(pool.name) \(refusal)")
       } else if pool.freeBytes < roundedUp(sizeBytes, toMultipleOf: pool.clusterBytes) {
         reasons.append("pool \(pool.name) full (\(ByteText.of(pool.freeBytes)) of \(ByteText.of(pool.sizeBytes)) free)")
-      } else if pool.freeBytes > best?.freeBytes ?? 0 {
+      } else if best == nil || pool.roomBytes > best!.roomBytes {
         best = pool
       }
     }
@@ -133,16 +142,19 @@ extension ClusterState {
 
   private func placementPool(_ pool: PoolStatus, of node: String) -> Placement.Pool {
     var freeBytes = pool.freeBytes
+    var promisedBytes = pool.promisedBytes
     for assignment in replicaAssignments where assignment.node == node && assignment.object.pool == pool.name {
       switch replicaStatus(node: node, assignment.object.id)?.state {
       case nil, .creating?:
         let bytes = Placement.roundedUp(assignment.object.sizeBytes, toMultipleOf: pool.clusterBytes)
         freeBytes -= min(freeBytes, bytes)
+        promisedBytes += min(.max - promisedBytes, bytes)
       case .ready?, .faulted?, .deleted?: break
       }
     }
     let refusal = pool.state == .ready ? nil : "faulted" + (pool.message.map { ": \($0)" } ?? "")
     return Placement.Pool(
-      name: pool.name, sizeBytes: pool.sizeBytes, freeBytes: freeBytes, clusterBytes: pool.clusterBytes, refusal: refusal)
+      name: pool.name, sizeBytes: pool.sizeBytes, freeBytes: freeBytes, promisedBytes: promisedBytes, clusterBytes: pool.clusterBytes,
+      refusal: refusal)
   }
 }

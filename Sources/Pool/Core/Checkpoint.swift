@@ -101,6 +101,7 @@ struct CheckpointWriter {
   private var holes: [PoolState.HoleKey]
   private var cleanCursor = 0
   private var clusterCursor = 0
+  private var unsettledCursor = 0
   private var hasOptions = false
   private var nextOffset: UInt64
   private var chunkCount: UInt64 = 0
@@ -160,6 +161,11 @@ struct CheckpointWriter {
       while end < state.geometry.clusterCount, state.clean.contains(end) { end += 1 }
       MetadataEntry.cleaned(first: UInt32(start), count: UInt32(end - start)).encode(into: &body)
       cleanCursor = end
+    } else if let start = state.unsettled.first(from: unsettledCursor) {
+      var end = start + 1
+      while end < state.geometry.sumPageCount, state.unsettled.contains(end) { end += 1 }
+      MetadataEntry.unsettled(first: UInt32(start), count: UInt32(end - start)).encode(into: &body)
+      unsettledCursor = end
     } else {
       // As many as a chunk takes, for there are many.
       while clusterCursor < state.clusters.highWater, body.bytes.count < Self.chunkBytes {

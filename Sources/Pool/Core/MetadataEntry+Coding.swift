@@ -4,6 +4,8 @@ extension MetadataEntry {
     case putLayer, removeLayer, putReplica, removeReplica, putSnapshot, removeSnapshot
     case allocated, written, cleared, freed, moved, cleaned, readied, holes, cluster
     case claim, opened, regions, regionWords, forgetPeer
+    case sums = 32
+    case unsettled, settled
   }
 
   /// Appends the entry: a kind byte and its fields, little-endian.
@@ -87,6 +89,11 @@ extension MetadataEntry {
       writer.append(Kind.forgetPeer.rawValue)
       writer.append(replica)
       writer.append(peer)
+    case .sums(let cluster, let first, let values):
+      writer.append(kind: Kind.sums.rawValue, cluster, first, UInt32(values.count))
+      for value in values { writer.append(value) }
+    case .unsettled(let first, let count): writer.append(kind: Kind.unsettled.rawValue, first, count)
+    case .settled(let first, let count): writer.append(kind: Kind.settled.rawValue, first, count)
     }
   }
 
@@ -180,6 +187,16 @@ extension MetadataEntry {
       for _ in 0..<count { words.append(try reader.word()) }
       self = .regionWords(replica: replica, set: set, firstWord: first, words: words)
     case .forgetPeer: self = .forgetPeer(replica: try reader.identifier(), peer: try reader.identifier())
+    case .sums:
+      let (cluster, first, count) = (try reader.cluster(geometry), try reader.number(), try reader.number())
+      guard count > 0, UInt64(first) + UInt64(count) <= UInt64(geometry.blocksPerCluster) else { throw .impossibleEntry }
+      var values: [UInt32] = []
+      for _ in 0..<count { values.append(try reader.number()) }
+      self = .sums(cluster: cluster, first: first, values: values)
+    case .unsettled, .settled:
+      let (first, count) = (try reader.number(), try reader.number())
+      guard count > 0, UInt64(first) + UInt64(count) <= UInt64(geometry.sumPageCount) else { throw .extentOutside }
+      self = kind == .unsettled ? .unsettled(first: first, count: count) : .settled(first: first, count: count)
     }
   }
 

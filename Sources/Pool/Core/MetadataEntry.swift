@@ -36,6 +36,12 @@ enum MetadataEntry: Equatable, Sendable {
   /// Words of a set of regions, in checkpoints.
   case regionWords(replica: Identifier, set: RegionSetName, firstWord: UInt32, words: [UInt64])
   case forgetPeer(replica: Identifier, peer: Identifier)
+  /// Checksums of neighbouring blocks of a cluster.
+  case sums(cluster: UInt32, first: UInt32, values: [UInt32])
+  /// Pages of checksums of which blocks may be the rest of writes that were never flushed.
+  case unsettled(first: UInt32, count: UInt32)
+  /// Pages of checksums that every block with data matches, durably.
+  case settled(first: UInt32, count: UInt32)
 
   /// At most this many words in one `regionWords`.
   static let maximumRegionWords = 256

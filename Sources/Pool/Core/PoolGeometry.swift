@@ -12,12 +12,17 @@ struct PoolGeometry: Equatable, Sendable {
   let blocksPerCluster: Int
   /// 64-bit words of a mask of blocks.
   let wordsPerCluster: Int
+  /// Blocks of which one page holds the checksums, in a pool that keeps them.
+  let blocksPerSumPage: Int
 
-  init(clusterBytes: UInt64, clusterCount: UInt64, dataOffset: UInt64) {
+  init(
+    clusterBytes: UInt64, clusterCount: UInt64, dataOffset: UInt64, blocksPerSumPage: Int = SumArea.maximumBlocksPerPage
+  ) {
     precondition(clusterBytes.nonzeroBitCount == 1 && clusterCount < UInt64(UInt32.max))
     self.clusterBytes = clusterBytes
     self.clusterCount = Int(clusterCount)
     self.dataOffset = dataOffset
+    self.blocksPerSumPage = blocksPerSumPage
     clusterShift = UInt64(clusterBytes.trailingZeroBitCount)
     blocksPerCluster = Int(clusterBytes / Self.blockBytes)
     wordsPerCluster = (blocksPerCluster + 63) / 64

@@ -36,8 +36,12 @@ struct PoolState: ~Copyable {
   /// Words of all sets of regions, and the most peers of a replica, while loading.
   private var loadedRegionWords = 0
   private var mostPeers = 0
+  /// Pages of checksums that are not settled.
+  var unsettled: ClusterSet
+  /// Checksums that the journal has, by page: index within it and value, in order. Taken when the pool is opened.
+  var replayedSums: [UInt32: [UInt64]] = [:]
   /// Parents by number, while loading: a parent may be put after its child.
-  private var parentNumbers: [UInt32: UInt32] = [:]
+  private(set) var parentNumbers: [UInt32: UInt32] = [:]
 
   struct Quarantined: Equatable {
     var first: Int
@@ -61,6 +65,7 @@ struct PoolState: ~Copyable {
     clean = ClusterSet(capacity: geometry.clusterCount)
     ready = ClusterSet(capacity: geometry.clusterCount)
     dirty = ClusterSet(capacity: geometry.clusterCount)
+    unsettled = ClusterSet(capacity: geometry.sumPageCount)
   }
 
   // MARK: Loading
@@ -102,6 +107,14 @@ struct PoolState: ~Copyable {
       applyPlain(entry)
       loadedRegionWords += (replicas[id]?.regionWords ?? 0) - before
       mostPeers = max(mostPeers, replicas[id]?.missed.count ?? 0)
+    case .sums(let cluster, let first, let values):
+      for (index, value) in values.enumerated() {
+        let block = geometry.poolBlock(cluster: Int(cluster), block: Int(first) + index)
+        let page = block / geometry.blocksPerSumPage
+        replayedSums[UInt32(page), default: []].append(UInt64(block - page * geometry.blocksPerSumPage) << 32 | UInt64(value))
+      }
+    case .unsettled(let first, let count): unsettled.insert(Int(first)..<Int(first + count))
+    case .settled(let first, let count): unsettled.remove(Int(first)..<Int(first + count))
     default: applyPlain(entry)
     }
   }
@@ -199,7 +212,8 @@ struct PoolState: ~Copyable {
       let layer = snapshots[id]?.layer
       applyPlain(entry)
       if let layer { changeNames(layer, -1) }
-    case .allocated, .readied: break
+    // These were seen to when they were made.
+    case .allocated, .readied, .sums, .unsettled, .settled: break
     case .cluster: preconditionFailure("an entry of checkpoints only")
     case .freed(let first, let count):
       for cluster in Int(first)..<Int(first + count) {
@@ -259,7 +273,8 @@ struct PoolState: ~Copyable {
         for (index, word) in words.enumerated() { regions.setWord(Int(firstWord) + index, word) }
       }
     case .forgetPeer(let id, let peer): replicas[id]?.missed.removeAll { $0.peer == peer }
-    case .putLayer, .removeLayer, .allocated, .freed, .moved, .cleaned, .readied, .cluster: preconditionFailure("handled before")
+    case .putLayer, .removeLayer, .allocated, .freed, .moved, .cleaned, .readied, .cluster, .sums, .unsettled, .settled:
+      preconditionFailure("handled before")
     }
   }
 

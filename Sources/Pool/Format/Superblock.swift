@@ -12,10 +12,15 @@ struct Superblock: Equatable, Sendable {
   static let clusterSizes: ClosedRange<UInt64> = (64 << 10)...(64 << 20)
   static let journalSizes: ClosedRange<UInt64> = (128 << 10)...(1 << 30)
   static let maximumNameBytes = 64
-  /// Incompatible features this version understands: none yet.
-  static let knownFeatures: UInt32 = 0
+  static let maximumDevicePathBytes = 1020
+  private static let devicePathOffset = 1024
+  /// Incompatible feature: the pool keeps checksums of its data.
+  static let sumsFeature: UInt32 = 1
+  /// Incompatible features this version understands.
+  static let knownFeatures: UInt32 = sumsFeature
+  private static let sumsOffset = 512
 
-  private static let checksumOffset = 8
+  static let checksumOffset = 8
 
   var id: Identifier
   var name: String
@@ -33,28 +38,46 @@ struct Superblock: Equatable, Sendable {
   /// Where cluster 0 starts, a multiple of `clusterBytes`.
   var dataOffset: UInt64
   var sectorBytes: UInt32
+  /// The lasting name under which the device was last opened; empty for files and devices that have none.
+  var devicePath = ""
+  /// Where the checksums of data are.
+  var sums = SumArea.none
 
-  var geometry: PoolGeometry { PoolGeometry(clusterBytes: clusterBytes, clusterCount: clusterCount, dataOffset: dataOffset) }
+  var geometry: PoolGeometry {
+    PoolGeometry(clusterBytes: clusterBytes, clusterCount: clusterCount, dataOffset: dataOffset, blocksPerSumPage: sums.blocksPerPage)
+  }
 
   /// The layout for a device of `deviceBytes`; nil if not even one cluster fits.
   static func layout(
-    id: Identifier, name: String, clusterBytes: UInt64, deviceBytes: UInt64, sectorBytes: UInt32, journalBytes: UInt64? = nil
+    id: Identifier, name: String, clusterBytes: UInt64, deviceBytes: UInt64, sectorBytes: UInt32, journalBytes: UInt64? = nil,
+    integrity: PoolIntegrity = .none, blocksPerSumPage: Int = SumArea.maximumBlocksPerPage
   ) -> Superblock? {
     guard deviceBytes <= UInt64(Int64.max) else { return nil }
-    let journal = journalBytes ?? Self.journalBytes(deviceBytes: deviceBytes, clusterBytes: clusterBytes)
+    let journal = journalBytes ?? Self.journalBytes(deviceBytes: deviceBytes, clusterBytes: clusterBytes, integrity: integrity)
     let slot = slotBytes(clusterCount: deviceBytes / clusterBytes, clusterBytes: clusterBytes, deviceBytes: deviceBytes)
     let checkpoints = firstJournalOffset + journal
-    let dataOffset = (checkpoints + 2 * slot).roundedUpQuotient(by: clusterBytes) * clusterBytes
+    var sums = SumArea.none
+    if integrity == .crc32c {
+      let blockCount = deviceBytes / clusterBytes * (clusterBytes / PoolGeometry.blockBytes)
+      sums = SumArea(
+        offset: checkpoints + 2 * slot, byteCount: SumArea.byteCount(blockCount: blockCount, blocksPerPage: blocksPerSumPage),
+        blocksPerPage: blocksPerSumPage)
+    }
+    let dataOffset = (checkpoints + 2 * slot + sums.byteCount).roundedUpQuotient(by: clusterBytes) * clusterBytes
     guard deviceBytes >= dataOffset + clusterBytes, deviceBytes / clusterBytes < UInt64(UInt32.max) else { return nil }
-    return Superblock(
+    var superblock = Superblock(
       id: id, name: name, clusterBytes: clusterBytes, clusterCount: (deviceBytes - dataOffset) / clusterBytes, deviceBytes: deviceBytes,
       journalOffset: firstJournalOffset, journalBytes: journal, checkpointOffset: checkpoints, checkpointSlotBytes: slot,
       dataOffset: dataOffset, sectorBytes: sectorBytes)
+    superblock.sums = sums
+    return superblock
   }
 
   /// A 4096th of the device within limits: large enough that checkpoints are rare, small enough that opening is quick.
-  private static func journalBytes(deviceBytes: UInt64, clusterBytes: UInt64) -> UInt64 {
-    let least: UInt64 = clusterBytes > 4 << 20 ? 1 << 20 : 256 << 10
+  /// With checksums every overwrite takes part in a record: 16 MiB, or a 64th of a small device.
+  static func journalBytes(deviceBytes: UInt64, clusterBytes: UInt64, integrity: PoolIntegrity = .none) -> UInt64 {
+    var least: UInt64 = clusterBytes > 4 << 20 ? 1 << 20 : 256 << 10
+    if integrity == .crc32c { least = max(least, clusterBytes > 4 << 20 ? 4 << 20 : 0, min(16 << 20, deviceBytes / 64)) }
     return min(max(deviceBytes / 4096, least), 256 << 20) & ~4095
   }
 
@@ -96,12 +119,17 @@ struct Superblock: Equatable, Sendable {
     return (1...maximumNameBytes).contains(bytes.count) && !bytes.contains { $0 < 0x20 || $0 == 0x7F }
   }
 
+  /// Whether a name of a device can be kept.
+  static func isValidDevicePath(_ path: String) -> Bool {
+    path.utf8.count <= maximumDevicePathBytes && !path.utf8.contains { $0 < 0x20 || $0 == 0x7F }
+  }
+
   func encoded() -> [UInt8] {
     var writer = ByteWriter()
     writer.append(bytes: Self.magic)
     writer.append(UInt32(0))
     writer.append(Self.version)
-    writer.append(Self.knownFeatures)
+    writer.append(sums.isPresent ? Self.sumsFeature : 0)
     writer.append(UInt32(0))
     writer.append(id)
     writer.append(deviceBytes)
@@ -117,6 +145,15 @@ struct Superblock: Equatable, Sendable {
     writer.append(checkpointOffset)
     writer.append(checkpointSlotBytes)
     writer.append(revision)
+    if sums.isPresent {
+      writer.pad(to: Self.sumsOffset)
+      writer.append(sums.offset)
+      writer.append(sums.byteCount)
+      writer.append(UInt32(sums.blocksPerPage))
+    }
+    writer.pad(to: Self.devicePathOffset)
+    writer.append(UInt32(devicePath.utf8.count))
+    writer.append(bytes: devicePath.utf8)
     writer.pad(to: Self.byteCount)
     unsafe writer.replace(at: Self.checksumOffset, with: CRC32C.checksum(writer.bytes.span.bytes))
     return writer.bytes
@@ -135,7 +172,8 @@ struct Superblock: Equatable, Sendable {
     let version = try reader.read(UInt32.self)
     guard version <= Self.version else { throw .newerVersion }
     guard version == Self.version else { throw .olderVersion }
-    guard try reader.read(UInt32.self) & ~Self.knownFeatures == 0 else { throw .unknownFeatures }
+    let features = try reader.read(UInt32.self)
+    guard features & ~Self.knownFeatures == 0 else { throw .unknownFeatures }
     _ = try reader.read(UInt32.self)
     id = try reader.readIdentifier()
     deviceBytes = try reader.read(UInt64.self)
@@ -154,6 +192,19 @@ struct Superblock: Equatable, Sendable {
     checkpointOffset = try reader.read(UInt64.self)
     checkpointSlotBytes = try reader.read(UInt64.self)
     revision = try reader.read(UInt64.self)
+    var pathReader = ByteReader(bytes[Self.devicePathOffset..<Self.byteCount])
+    let pathBytes = try pathReader.read(UInt32.self)
+    guard pathBytes <= UInt32(Self.maximumDevicePathBytes),
+      let devicePath = String(validating: try pathReader.take(Int(pathBytes)), as: UTF8.self), Self.isValidDevicePath(devicePath)
+    else { throw .impossibleLayout }
+    self.devicePath = devicePath
+    if features & Self.sumsFeature != 0 {
+      var sumsReader = ByteReader(bytes[Self.sumsOffset..<Self.byteCount])
+      let (offset, byteCount) = (try sumsReader.read(UInt64.self), try sumsReader.read(UInt64.self))
+      let blocksPerPage = try sumsReader.read(UInt32.self)
+      guard byteCount > 0, blocksPerPage > 0, blocksPerPage <= UInt32(SumArea.maximumBlocksPerPage) else { throw .impossibleLayout }
+      sums = SumArea(offset: offset, byteCount: byteCount, blocksPerPage: Int(blocksPerPage))
+    }
     guard isPossible else { throw .impossibleLayout }
   }
 
@@ -185,19 +236,25 @@ struct Superblock: Equatable, Sendable {
   }
 
   /// Whether the parts lie inside the device and none on another. A checksum proves what was written, not that it makes sense.
-  private var isPossible: Bool {
+  var isPossible: Bool {
     guard Self.clusterSizes.contains(clusterBytes), clusterBytes.nonzeroBitCount == 1, sectorBytes == 512 || sectorBytes == 4096,
       deviceBytes <= UInt64(Int64.max), clusterCount > 0, clusterCount < UInt64(UInt32.max), dataOffset < deviceBytes,
       dataOffset % clusterBytes == 0, clusterCount <= (deviceBytes - dataOffset) / clusterBytes, Self.journalSizes.contains(journalBytes),
       Self.largestGroupBytes(clusterBytes: clusterBytes) <= Journal.maximumRecordBytes(ringBytes: journalBytes),
       checkpointSlotBytes <= deviceBytes / 2,
       checkpointSlotBytes >= Self.slotBytes(clusterCount: clusterCount, clusterBytes: clusterBytes, deviceBytes: deviceBytes),
-      (journalOffset | journalBytes | checkpointOffset | checkpointSlotBytes) % 4096 == 0
+      (journalOffset | journalBytes | checkpointOffset | checkpointSlotBytes | sums.offset | sums.byteCount) % 4096 == 0,
+      !sums.isPresent
+        || sums.byteCount
+          >= SumArea.byteCount(
+            blockCount: clusterCount * (clusterBytes / PoolGeometry.blockBytes), blocksPerPage: sums.blocksPerPage)
     else { return false }
-    let parts = [
+    var parts = [
       (start: Self.copyOffsets[1], count: UInt64(Self.byteCount)), (start: journalOffset, count: journalBytes),
       (start: checkpointOffset, count: 2 * checkpointSlotBytes), (start: dataOffset, count: clusterCount * clusterBytes),
-    ].sorted { $0.start < $1.start }
+    ]
+    if sums.isPresent { parts.append((start: sums.offset, count: sums.byteCount)) }
+    parts.sort { $0.start < $1.start }
     var end = Self.copyOffsets[0] + UInt64(Self.byteCount)
     for part in parts {
       guard part.start >= end, part.start <= deviceBytes, part.count <= deviceBytes - part.start else { return false }

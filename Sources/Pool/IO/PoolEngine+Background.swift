@@ -3,7 +3,7 @@ import Reactor
 
 /// What goes on beside the requests: checkpoints, zeroing freed clusters, taking layers apart.
 extension PoolEngine {
-  enum CheckpointStep { case chunks, flushing, header }
+  enum CheckpointStep { case chunks, sums, flushing, header }
   enum CleanerStep { case idle, zeroing, flushing, committing }
 
   // MARK: Checkpoints
@@ -17,12 +17,17 @@ extension PoolEngine {
       number: checkpointNumber, mark: journal.head, poolID: superblock.id, opening: journal.opening, superblock: superblock,
       state: state)
     checkpointStep = .chunks
+    if sums != nil { beginCheckpointSums() }
     writeNextChunk()
   }
 
   private func writeNextChunk() {
     do throws(FormatFlaw) {
       guard let (offset, bytes) = try checkpoint!.nextChunk(state) else {
+        if sums != nil {
+          checkpointStep = .sums
+          return continueCheckpointSums()
+        }
         checkpointStep = .flushing
         return joinSync(.checkpoint)
       }
@@ -249,11 +254,12 @@ extension PoolEngine {
   }
 
   /// Copies the next run of blocks, at most as much as the buffer holds.
-  private func copyNext() {
+  func copyNext() {
     guard let copy = dismantling?.copy else { return }
     guard let run = copy.runs.first else { return joinSync(.dismantler) }
     let count = min(run.count, Self.copyBlocks) * Int(PoolGeometry.blockBytes)
     if copy.isReading {
+      guard hasCopySums(copy, run.lowerBound..<run.lowerBound + min(run.count, Self.copyBlocks)) else { return }
       unsafe disk.read(
         token: Token.dismantler, into: copyBuffer, byteCount: count,
         offsetBytes: geometry.storageOffset(cluster: copy.from, block: run.lowerBound))
@@ -273,6 +279,13 @@ extension PoolEngine {
       return abandonDismantling()
     }
     if copy.isReading {
+      if sums != nil {
+        let run = copy.runs[0]
+        guard let carried = copiedSums(copy, run.lowerBound..<min(run.lowerBound + Self.copyBlocks, run.upperBound)) else {
+          return copyNext()
+        }
+        copy.then.append(carried)
+      }
       copy.isReading = false
     } else {
       copy.isReading = true
@@ -289,7 +302,14 @@ extension PoolEngine {
     guard let copy = dismantling?.copy else { return resumeDismantling() }
     dismantling!.copy = nil
     state.clusters.unrecorded.remove(copy.to)
-    stage(copy.then, .dismantler)
+    if sums != nil { takeSums(of: copy.then) }
+    // Checksums of blocks that hold no data yet mean nothing by themselves: where all is too much for a record they go before.
+    var entries = copy.then
+    if entries.reduce(0, { $0 + $1.encodedBytes }) > maximumGroupBytes {
+      entries = copy.then.filter { if case .sums = $0 { false } else { true } }
+      for carried in copy.then { if case .sums = carried { stage([carried], .nobody) } }
+    }
+    stage(entries, .dismantler)
   }
 
   func dismantlerCommitted() {
@@ -310,14 +330,16 @@ extension PoolEngine {
 
   /// Calls `body` when nothing is in flight; no background work begins from now on.
   func quiesce(_ body: @escaping () -> Void) {
-    isQuiescing = true
-    quiescent = body
-    checkQuiescent()
+    settleAll { [self] in
+      isQuiescing = true
+      quiescent = body
+      checkQuiescent()
+    }
   }
 
   func checkQuiescent() {
     guard busySlots == 0, !hasAnswers, !isJournalBusy, stagedGroups.isEmpty, !isSyncing, syncWaiters.isEmpty, checkpoint == nil,
-      cleanerStep == .idle || isFaulted, readying.isEmpty, dismantling == nil, actions.isEmpty, let body = quiescent
+      cleanerStep == .idle || isFaulted, readying.isEmpty, dismantling == nil, actions.isEmpty, sums?.isIdle ?? true, let body = quiescent
     else { return }
     quiescent = nil
     body()

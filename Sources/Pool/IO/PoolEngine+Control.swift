@@ -18,6 +18,9 @@ extension PoolEngine {
     if isQuiescing { checkQuiescent() }
   }
 
+  /// Makes durable what was done so far.
+  func flush(_ done: @escaping Done) { joinSync(.action(register(done))) }
+
   /// Writes entries durably.
   private func change(_ entries: [MetadataEntry], _ done: @escaping Done) {
     if isFaulted { return done(.faulted(pool: name, detail: report.message ?? "")) }

@@ -21,7 +21,13 @@ extension PoolEngine {
     guard !claimWaiters.isEmpty else { return }
     let retried = claimWaiters
     claimWaiters.removeAll(keepingCapacity: true)
-    for index in retried { if index == Self.dismantlerHolder { resumeDismantling() } else { advance(index) } }
+    for index in retried {
+      switch index {
+      case Self.dismantlerHolder: resumeDismantling()
+      case Self.sweeperHolder: sweepNext()
+      default: advance(index)
+      }
+    }
   }
 
   static let dismantlerHolder: Int32 = -2
@@ -45,7 +51,9 @@ extension PoolEngine {
   /// Steps: (1) the blocks are claimed and a cluster is found or reserved, in memory; (2) data is written, blocks that are
   /// written in part filled up from the parents before; (3) where needed the data is flushed; (4) the record is written; (5) the
   /// blocks count, and the request is answered. A crash before (4) leaves the blocks as they were.
-  func firstWrite(_ index: Int32, _ deviceIndex: Int, _ found: Int?) {
+  ///
+  /// With checksums overwrites go the same way, as they take part in a record too.
+  func firstWrite(_ index: Int32, _ deviceIndex: Int, _ found: Int?, isOverwrite: Bool) {
     let slot = unsafe slots + Int(index)
     if isFaulted { return finish(index, .writeFault) }
     let layerIndex = devices[deviceIndex].layerIndex
@@ -66,9 +74,10 @@ extension PoolEngine {
     let (first, stop) = (Int(blocks.lowerBound &- base), Int(blocks.upperBound &- base))
     unsafe slot.pointee.cluster = Int32(bitPattern: UInt32(cluster))
     unsafe slot.pointee.needsFlush = true
-    unsafe slot.pointee.needsOrder = state.needsOrder(
-      layerIndex: layerIndex, cluster: cluster, logical: logical, first: first, stop: stop)
+    unsafe slot.pointee.needsOrder =
+      !isOverwrite && state.needsOrder(layerIndex: layerIndex, cluster: cluster, logical: logical, first: first, stop: stop)
     devices[deviceIndex].changing += 1
+    if sums != nil { return prepareSums(index, cluster: cluster, first: first, stop: stop, isOverwrite: isOverwrite) }
     fillHead(index)
   }
 
@@ -84,12 +93,14 @@ extension PoolEngine {
 
   /// Whether the block of byte `offset` has to be filled up, as nothing but what is written now will ever be in it.
   private func needsFilling(_ slot: UnsafeMutablePointer<Slot>, _ offset: UInt64) -> Bool {
+    // A checksum is of a whole block.
+    if sums != nil { return true }
     guard unsafe slot.pointee.needsOrder else { return false }
     let block = Int((offset & (geometry.clusterBytes &- 1)) >> PoolGeometry.blockShift)
     return unsafe !state.clusters.run(cluster(slot), from: block, to: block + 1).isData
   }
 
-  private func fillHead(_ index: Int32) {
+  func fillHead(_ index: Int32) {
     let slot = unsafe slots + Int(index)
     let offset = unsafe slot.pointee.offset
     if unsafe offset & 4095 != 0 && needsFilling(slot, offset) { return fill(index, block: offset & ~4095, .fillingHead) }
@@ -104,7 +115,7 @@ extension PoolEngine {
     writeBody(index)
   }
 
-  private func fill(_ index: Int32, block: UInt64, _ phase: Phase) {
+  func fill(_ index: Int32, block: UInt64, _ phase: Phase) {
     let slot = unsafe slots + Int(index)
     if unsafe slot.pointee.bounce == nil { unsafe slot.pointee.bounce = .allocate(byteCount: 4096, alignment: 4096) }
     unsafe slot.pointee.phase = phase
@@ -114,6 +125,7 @@ extension PoolEngine {
       unsafe memset(slot.pointee.bounce!, 0, 4096)
       return writeFilled(index)
     }
+    if sums != nil { return checkedFill(index, block: block, phase, storageOffset: storageOffset) }
     unsafe enterEpoch(slot)
     unsafe disk.read(token: Int(index), into: slot.pointee.bounce!, byteCount: 4096, offsetBytes: storageOffset)
   }
@@ -128,6 +140,7 @@ extension PoolEngine {
     // Zeros have no place in a buffer that moves on.
     let bytes = unsafe slot.pointee.buffer == nil ? source(slot) : source(slot) + Int(from &- offset)
     unsafe memcpy(slot.pointee.bounce! + Int(from &- block), bytes, Int(to &- from))
+    if sums != nil { noteFilled(index, isHead: isHead) }
     unsafe slot.pointee.phase = isHead ? .writingHead : .writingTail
     unsafe enterEpoch(slot)
     unsafe disk.write(
@@ -153,7 +166,7 @@ extension PoolEngine {
 
   func firstWriteCompleted(_ index: Int32, _ phase: Phase) {
     switch phase {
-    case .fillingHead, .fillingTail: writeFilled(index)
+    case .fillingHead, .fillingTail: if isFillRight(index) { writeFilled(index) }
     case .writingHead: fillTail(index)
     case .writingTail: writeBody(index)
     default: dataWritten(index)
@@ -176,10 +189,14 @@ extension PoolEngine {
     unsafe slot.pointee.phase = .committing
     let layerIndex = unsafe devices[Int(slot.pointee.device)].layerIndex
     var entries: [MetadataEntry] = []
-    unsafe state.planWritten(
-      layerIndex: layerIndex, cluster: cluster(slot), logical: logical, first: Int(offset >> PoolGeometry.blockShift &- base),
-      stop: Int((end &+ 4095) >> PoolGeometry.blockShift &- base)
-    ) { entries.append($0) }
+    let (first, stop) = (Int(offset >> PoolGeometry.blockShift &- base), Int((end &+ 4095) >> PoolGeometry.blockShift &- base))
+    let isOverwrite = unsafe sums?.slots[Int(index)].isOverwrite ?? false
+    if !isOverwrite {
+      unsafe state.planWritten(layerIndex: layerIndex, cluster: cluster(slot), logical: logical, first: first, stop: stop) {
+        entries.append($0)
+      }
+    }
+    if sums != nil { unsafe planSums(index, cluster: cluster(slot), first: first, stop: stop, &entries) }
     stage(entries, .slot(index))
   }
 

@@ -67,7 +67,9 @@ extension PoolEngine {
     for entry in committingEntries { state.apply(entry, sequence: sequence, epoch: epoch) }
     committingEntries = []
     // Between two records: the state is what the journal says up to its head.
-    if let journal, journal.usedBytes > journal.byteCount / 2 { beginCheckpoint() }
+    if let journal, journal.usedBytes > journal.byteCount / 2 || (sums?.journaledCount ?? 0) > BlockSums.journaledLimit {
+      beginCheckpoint()
+    }
     for waiter in waiters { recordWritten(waiter) }
     commitNext()
     if state.quarantinedCount > 0 { freedSomething() }
@@ -88,7 +90,8 @@ extension PoolEngine {
     case .cleaner: cleanerCommitted()
     case .readier: joinSync(.readier)
     case .dismantler: dismantlerCommitted()
-    case .checkpoint, .nobody: break
+    case .marker: joinSync(.marker)
+    case .checkpoint, .sums, .nobody: break
     }
   }
 
@@ -108,6 +111,7 @@ extension PoolEngine {
       return
     }
     isSyncing = true
+    if sums != nil { beginSettling() }
     swap(&syncWaiters, &syncingWaiters)
     syncedSequence = journal?.writtenSequence ?? 0
     disk.sync(token: Token.sync)
@@ -123,6 +127,7 @@ extension PoolEngine {
     } else {
       if journal != nil, syncedSequence > journal!.durableSequence { journal!.durableSequence = syncedSequence }
       if state.quarantinedCount > 0 { releaseFreed() }
+      if sums != nil { endSettling() }
       for waiter in waiters { flushed(waiter) }
     }
     if !syncWaiters.isEmpty && !isSyncing { sync() }
@@ -140,6 +145,8 @@ extension PoolEngine {
     case .readier: becomeReady()
     case .dismantler: dismantlerFlushed()
     case .checkpoint: checkpointFlushed()
+    case .marker: marksDurable()
+    case .sums: savingEnded()
     case .nobody: break
     }
   }
@@ -157,7 +164,10 @@ extension PoolEngine {
     claimWaiters = []
     heldWaiters = []
     spaceWaiters = []
-    for index in parked where index >= 0 { finish(index, .writeFault) }
+    for index in parked where index >= 0 {
+      if unsafe slots[Int(index)].operation == .read { advance(index) } else { finish(index, .writeFault) }
+    }
+    if parked.contains(Self.sweeperHolder) { sweepNext() }
     if parked.contains(Self.dismantlerHolder) { abandonDismantling() }
     if isQuiescing { checkQuiescent() }
   }
@@ -176,7 +186,7 @@ extension PoolEngine {
       let slot = unsafe slots + Int(index)
       let phase = unsafe slot.pointee.phase
       if phase == .awaitingOrder || phase == .committing {
-        claims.removeAll { $0.holder == index }
+        release(claimsOf: index)
         unsafe doneChanging(slot)
       }
       finish(index, .writeFault)
@@ -187,6 +197,8 @@ extension PoolEngine {
     case .readier: readying = []
     case .dismantler: abandonDismantling()
     case .checkpoint: checkpoint = nil
+    case .marker: marksFailed()
+    case .sums: savingEnded()
     case .nobody: break
     }
   }

@@ -18,6 +18,8 @@ extension PoolEngine {
     case awaitingFlush
     /// Will go on later in the pass.
     case yielding
+    /// With checksums: their page is read, or a record about it must be durable first.
+    case loadingSums, awaitingMark
   }
 
   /// A request in progress: bytes from `offset` to `end` are to be done, those before `pieceEnd` are being done.
@@ -73,6 +75,8 @@ extension PoolEngine {
     case readier
     case dismantler
     case checkpoint
+    case marker
+    case sums
     case nobody
   }
 
@@ -83,5 +87,8 @@ extension PoolEngine {
     static let answers = 1027
     static let cleaner = 1028
     static let dismantler = 1029
+    static let sumLoads = 1040
+    static let sumSaves = sumLoads + BlockSums.maximumLoads
+    static let sumSweep = sumSaves + BlockSums.maximumSaves
   }
 }

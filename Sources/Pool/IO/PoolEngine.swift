@@ -22,6 +22,8 @@ import Reactor
   var state: PoolState
   var disk: PoolDisk
   let report: PoolReport
+  /// Checksums of data; nil in a pool without.
+  let sums: BlockSums?
 
   // Requests.
   let slots: UnsafeMutablePointer<Slot>
@@ -94,10 +96,18 @@ import Reactor
   }
 
   init(
-    superblock: Superblock, state: consuming PoolState, journal: Journal?, checkpointNumber: UInt64, disk: PoolDisk, report: PoolReport
+    superblock: Superblock, state: consuming PoolState, journal: Journal?, checkpointNumber: UInt64, disk: PoolDisk, report: PoolReport,
+    sumFrames: Int = BlockSums.maximumFrames
   ) {
     self.superblock = superblock
     geometry = superblock.geometry
+    var state = state
+    sums =
+      superblock.sums.isPresent && journal != nil
+      ? BlockSums(
+        area: superblock.sums, geometry: superblock.geometry, unsettled: state.unsettled, replayed: state.replayedSums,
+        maximumFrames: sumFrames) : nil
+    state.replayedSums = [:]
     self.state = state
     self.journal = journal
     self.checkpointNumber = checkpointNumber
@@ -187,7 +197,7 @@ import Reactor
     let slot = unsafe slots + Int(index)
     if unsafe slot.pointee.offset >= slot.pointee.end { return conclude(index) }
     switch unsafe slot.pointee.operation {
-    case .read: read(index)
+    case .read: if sums == nil { read(index) } else { checkedRead(index) }
     case .write: write(index)
     case .writeZeroes:
       let device = unsafe devices[Int(slot.pointee.device)]
@@ -245,7 +255,7 @@ import Reactor
     unsafe slot.pointee.pieceEnd = pieceEnd
     let layer = devices[deviceIndex].layerIndex
     let own = state.ownCluster(layerIndex: layer, offset: offset, end: pieceEnd)
-    guard own.isWhole, let cluster = own.cluster else {
+    guard own.isWhole, let cluster = own.cluster, sums == nil else {
       if unsafe slot.pointee.operation != .write && !devices[deviceIndex].isThick {
         let place = state.locate(layerIndex: layer, offset: offset, end: pieceEnd)
         if place.storageOffset == nil && place.byteCount == pieceEnd &- offset {
@@ -255,7 +265,7 @@ import Reactor
           return advance(index)
         }
       }
-      return firstWrite(index, deviceIndex, own.cluster)
+      return firstWrite(index, deviceIndex, own.cluster, isOverwrite: own.isWhole)
     }
     let durably = unsafe slot.pointee.isDurable && isMetadataDurable
     unsafe slot.pointee.needsFlush = unsafe slot.pointee.needsFlush || !durably
@@ -312,7 +322,8 @@ import Reactor
     case Token.checkpoint: checkpointCompleted(result)
     case Token.answers: giveAnswers()
     case Token.cleaner: cleanerCompleted(result)
-    default: dismantlerCompleted(result)
+    case Token.dismantler: dismantlerCompleted(result)
+    default: sumsCompleted(token, result)
     }
   }
 
@@ -327,6 +338,7 @@ import Reactor
     if result < 0 { return failed(index, phase, result) }
     switch phase {
     case .reading:
+      if sums != nil { return checkedReadCompleted(index) }
       unsafe movePast(slot)
       advance(index)
     case .overwriting:
@@ -349,6 +361,7 @@ import Reactor
     unsafe report.note(
       isRead ? .read : .write, code: -result, replica: devices[Int(slot.pointee.device)].replica, offsetBytes: slot.pointee.offset)
     if phase != .reading {
+      if sums != nil, phase != .fillingHead, phase != .fillingTail { noteFailedWrite(index) }
       if phase != .overwriting {
         // Parts of it may be there, in blocks that hold no data.
         unsafe state.clusters.stale.insert(Int(UInt32(bitPattern: slot.pointee.cluster)))
@@ -362,6 +375,7 @@ import Reactor
 
   /// Frees the slot, lets the first that waits have it, and tells the client, in this order: the client may submit again.
   func finish(_ index: Int32, _ status: BlockStatus) {
+    if sums != nil { endSums(index) }
     let slot = unsafe slots + Int(index)
     let answer = unsafe AnswerQueue.Answer(
       client: slot.pointee.client, token: slot.pointee.clientToken, status: status, device: slot.pointee.device)

@@ -4,7 +4,7 @@ public enum ContentProbe {
   public static let windowBytes = 132 << 10
 
   /// Names a known content of others, for example "an XFS file system"; nil if there is none.
-  static func signature(of file: DiskFile) throws(PoolError) -> String? {
+  static func signature(of file: some MetadataStorage) throws(PoolError) -> String? {
     let head = try file.read(offsetBytes: 0, byteCount: windowBytes)
     if let name = signature(inHead: head) { return name }
     let tailOffset = (file.sizeBytes > UInt64(windowBytes) ? file.sizeBytes - UInt64(windowBytes) + 4096 : 0) & ~4095
@@ -28,7 +28,7 @@ public enum ContentProbe {
   }
 
   /// Whether there is anything but zeros in the first MiB.
-  static func hasData(_ file: DiskFile) throws(PoolError) -> Bool {
+  static func hasData(_ file: some MetadataStorage) throws(PoolError) -> Bool {
     try file.read(offsetBytes: 0, byteCount: 1 << 20).contains { $0 != 0 }
   }
 

@@ -3,7 +3,7 @@ import Glibc
 import Reactor
 
 /// Calls that wait: for control threads, never for reactors.
-extension DiskFile: MetadataSource {
+extension DiskFile {
   /// Zeroing goes in pieces of this size, so that I/O on the same file gets its turn in between.
   static let zeroPieceBytes: UInt64 = 64 << 20
 

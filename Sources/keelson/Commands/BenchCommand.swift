@@ -6,6 +6,24 @@ import NVMe
 import Reactor
 
 extension Command {
+  /// What every benchmark can be told.
+  static let benchPlanOptions: [OptionDeclaration] = [
+    OptionDeclaration("rw", .choice(BenchPlan.Pattern.allCases.map(\.rawValue)), defaultText: "randread", help: "the pattern"),
+    OptionDeclaration("rwmix", .integer(0...100), defaultText: "70", help: "with randrw: how many of 100 requests read"),
+    OptionDeclaration("bs", .size, defaultText: "4k", help: "bytes per request, at most 1 MiB"),
+    OptionDeclaration("iodepth", .integer(1...BenchPlan.maximumDepth), defaultText: "32", help: "requests in flight per job"),
+    OptionDeclaration(
+      "jobs", .integer(1...BenchPlan.maximumJobCount), defaultText: "1",
+      help: "parts of the target worked on at once, on threads of their own"),
+    OptionDeclaration("runtime", .duration, help: "how long to measure (default 10s)"),
+    OptionDeclaration("size", .size, help: "how much of the target to use, from its beginning; by default all"),
+    OptionDeclaration("one-pass", .flag, help: "end when as many bytes were moved as --size has, or --runtime is over if it is given"),
+    OptionDeclaration("verify", .flag, help: "prove that every block read back is the one last written"),
+    OptionDeclaration("fua", .flag, help: "writes are durable before they complete"),
+    OptionDeclaration("flush-every", .integer(0...1_000_000), defaultText: "0", help: "flush after so many writes of a job"),
+    OptionDeclaration("seed", .integer(0...Int.max), help: "repeat the offsets of another run"),
+  ]
+
   static let bench = Command(
     CommandDeclaration(
       ["bench"], summary: "measure and verify a volume, an NVMe/TCP subsystem, a file or a device",
@@ -18,25 +36,11 @@ extension Command {
       positionals: [
         PositionalDeclaration("TARGET", help: "a volume's name, nvme-tcp://HOST:PORT/SUBNQN, or a path (with a slash: ./file)")
       ],
-      options: [
-        OptionDeclaration("rw", .choice(BenchPlan.Pattern.allCases.map(\.rawValue)), defaultText: "randread", help: "the pattern"),
-        OptionDeclaration("rwmix", .integer(0...100), defaultText: "70", help: "with randrw: how many of 100 requests read"),
-        OptionDeclaration("bs", .size, defaultText: "4k", help: "bytes per request, at most 1 MiB"),
-        OptionDeclaration("iodepth", .integer(1...BenchPlan.maximumDepth), defaultText: "32", help: "requests in flight per job"),
-        OptionDeclaration(
-          "jobs", .integer(1...BenchPlan.maximumJobCount), defaultText: "1",
-          help: "parts of the target worked on at once, on threads of their own"),
-        OptionDeclaration("runtime", .duration, help: "how long to measure (default 10s)"),
-        OptionDeclaration("size", .size, help: "how much of the target to use, from its beginning; by default all"),
-        OptionDeclaration("one-pass", .flag, help: "end when as many bytes were moved as --size has, or --runtime is over if it is given"),
-        OptionDeclaration("verify", .flag, help: "prove that every block read back is the one last written"),
+      options: benchPlanOptions + [
         OptionDeclaration("force", .flag, help: "write over data"),
-        OptionDeclaration("fua", .flag, help: "writes are durable before they complete"),
-        OptionDeclaration("flush-every", .integer(0...1_000_000), defaultText: "0", help: "flush after so many writes of a job"),
         OptionDeclaration("queues", .integer(1...64), defaultText: "1", help: "NVMe/TCP: I/O queues per job"),
         OptionDeclaration("digests", .flag, help: "NVMe/TCP: header and data digests"),
         OptionDeclaration("host-nqn", .text("NQN"), help: "NVMe/TCP: the host name to connect under"),
-        OptionDeclaration("seed", .integer(0...Int.max), help: "repeat the offsets of another run"),
         engineOption,
       ] + StoreAccess.options,
       examples: [
@@ -55,17 +59,23 @@ extension Command {
       if count > 1 { _exit(130) }
       runner.drain()
     }
-    var progress = ProgressLine()
-    let processorCount = Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-    let report = try runner.run(processorCount: processorCount) { sample, elapsedNanoseconds in
-      progress.show(sample.text(elapsedNanoseconds: elapsedNanoseconds, runtimeNanoseconds: plan.runtimeNanoseconds))
-    }
-    progress.clear()
+    let report = try run(runner)
     output.write(json: report.json()) { _ in report.text() }
     return report.isClean ? .success : .failed
   }
 
-  private static func benchPlan(_ arguments: ParsedArguments) -> BenchPlan {
+  /// Runs to the end and shows how far it is.
+  static func run(_ runner: BenchRunner) throws(BenchRunError) -> BenchReport {
+    var progress = ProgressLine()
+    let processorCount = Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    let report = try runner.run(processorCount: processorCount) { sample, elapsedNanoseconds in
+      progress.show(sample.text(elapsedNanoseconds: elapsedNanoseconds, runtimeNanoseconds: runner.plan.runtimeNanoseconds))
+    }
+    progress.clear()
+    return report
+  }
+
+  static func benchPlan(_ arguments: ParsedArguments) -> BenchPlan {
     let stopsAfterOnePass = arguments.flag("one-pass")
     let pattern = arguments.text("rw").flatMap(BenchPlan.Pattern.init(rawValue:)) ?? .randread
     let verify = arguments.flag("verify")

@@ -45,7 +45,8 @@ extension PoolView {
   var json: JSONValue {
     var members: [JSONValue.Member] = [
       .init("name", .string(name)), .init("node", .string(node)), .init("uuid", .string(uuid)), .init("kind", .string(kind)),
-      .init("path", .string(path)), .init("size", .unsigned(size)), .init("free", .unsigned(free)), .init("state", .string(state)),
+      .init("path", .string(path)), .init("size", .unsigned(size)), .init("free", .unsigned(free)), .init("promised", .unsigned(promised)),
+      .init("state", .string(state)),
     ]
     if let message { members.append(.init("message", .string(message))) }
     return .object(members)

@@ -88,13 +88,14 @@ extension Collection where Element == PoolView {
     { style in
       if isEmpty { return "No pools. A node gets one with: keelson node ... --pool PATH\n" }
       var table = TextTable([
-        .init("node"), .init("name"), .init("state"), .init("kind"), .init("size", .right), .init("free", .right), .init("path"),
+        .init("node"), .init("name"), .init("state"), .init("kind"), .init("size", .right), .init("free", .right),
+        .init("promised", .right), .init("path"),
       ])
       for pool in self {
         table.add([
           .init(pool.node), .init(pool.name), .init(pool.state, tone(of: pool.state)),
           .init(pool.kind == "memory" ? "memory (volatile)" : pool.kind), .init(ByteSize.text(pool.size)), .init(ByteSize.text(pool.free)),
-          .init(pool.path),
+          .init(ByteSize.text(pool.promised)), .init(pool.path),
         ])
       }
       var text = table.text(style: style)

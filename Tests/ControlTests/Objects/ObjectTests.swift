@@ -48,7 +48,8 @@ import Testing
         state: .ready, startedAt: now))
     try check(
       PoolStatus(
-        name: "p", uuid: "u", kind: .memory, path: "mem:", sizeBytes: 2, freeBytes: 1, clusterBytes: 1, state: .faulted, message: "m"))
+        name: "p", uuid: "u", kind: .memory, path: "mem:", sizeBytes: 2, freeBytes: 1, promisedBytes: 3, clusterBytes: 1, state: .faulted,
+        message: "m"))
     try check(ReplicaStatus(id: replica, volumeID: volume, pool: "p", state: .ready))
     try check(
       NexusStatus(

@@ -24,7 +24,8 @@ import Testing
       try store.put(
         Keys.poolStatus(node: name, "default"),
         PoolStatus(
-          name: "default", uuid: "u", kind: .file, path: "/p", sizeBytes: 2 << 30, freeBytes: 1 << 30, clusterBytes: 1 << 20,
+          name: "default", uuid: "u", kind: .file, path: "/p", sizeBytes: 2 << 30, freeBytes: 1 << 30, promisedBytes: 1 << 30,
+          clusterBytes: 1 << 20,
           state: .ready))
     }
     try store.put(Keys.volumeSpec(name: "db"), spec)

@@ -11,7 +11,8 @@ import Testing
     let status = NodeStatus(
       name: name, pid: 1, incarnation: "i", addresses: [], ioEngine: "io_uring", state: .ready, startedAt: Date())
     let pool = PoolStatus(
-      name: "default", uuid: "u", kind: .file, path: "/p", sizeBytes: 1 << 30, freeBytes: 1 << 30, clusterBytes: 1 << 20, state: .ready)
+      name: "default", uuid: "u", kind: .file, path: "/p", sizeBytes: 1 << 30, freeBytes: 1 << 30, promisedBytes: 0, clusterBytes: 1 << 20,
+      state: .ready)
     _ = try store.transact(
       StoreTransaction(operations: [
         .put(key: Keys.nodeStatus(name), value: status.encoded()), .put(key: Keys.poolStatus(node: name, "default"), value: pool.encoded()),

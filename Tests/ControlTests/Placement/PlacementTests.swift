@@ -22,6 +22,17 @@ import Testing
     #expect(place(3, [node("a", free: 200), node("b", free: 300), node("c", free: 400)]) == placed("c", "b", "a"))
   }
 
+  @Test func promisedSpaceCountsAsTaken() {
+    func thin(_ name: String, promised: UInt64) -> Placement.Node {
+      let pool = Placement.Pool(
+        name: "default", sizeBytes: 1024 * mebibyte, freeBytes: 1024 * mebibyte, promisedBytes: promised * mebibyte, clusterBytes: mebibyte)
+      return Placement.Node(name: name, pools: [pool])
+    }
+    #expect(place(2, [thin("a", promised: 100), thin("b", promised: 0), thin("c", promised: 99)]) == placed("b", "c"))
+    // More than there is may be promised; the least of it comes first.
+    #expect(place(1, [thin("a", promised: 3000), thin("b", promised: 2000)]) == placed("b"))
+  }
+
   @Test func nexusGoesWhereFewestAre() {
     #expect(place(2, [node("a", free: 300, nexuses: 2), node("b", free: 300, nexuses: 1), node("c", free: 1)]) == placed("b", "a"))
     #expect(place(2, [node("a", free: 300, nexuses: 1), node("b", free: 300, nexuses: 1)]) == placed("a", "b"))

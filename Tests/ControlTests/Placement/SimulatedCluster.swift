@@ -155,6 +155,7 @@ struct SimulatedNode {
       Keys.poolStatus(node: name, "default"),
       PoolStatus(
         name: "default", uuid: "u", kind: .file, path: "/p", sizeBytes: capacityBytes, freeBytes: freeBytes,
+        promisedBytes: capacityBytes - freeBytes,
         clusterBytes: Self.clusterBytes, state: .ready))
   }
 }

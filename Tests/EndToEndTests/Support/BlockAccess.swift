@@ -3,6 +3,7 @@ import Host
 import NVMe
 import Pool
 import Reactor
+import Testing
 import Transport
 
 import enum Reactor.BlockOperation
@@ -108,8 +109,9 @@ final class BlockAccess: Sendable {
     let device = try opened.get()
     return BlockAccess(reactor, ReactorBound(device.value)) { reactor in
       reactor.call { _ in device.value.close() }
+      // The pool lives on the reactor as long as it is open.
+      #expect(throws: Never.self) { try pool.close() }
       reactor.stop()
-      try? pool.close()
     }
   }
 

@@ -84,7 +84,7 @@ import Testing
     let bench = try TestBench(engine)
     let file = TemporaryFile()
     let pool = try Pool.format(path: file.path, name: "d", clusterBytes: 64 * kibibyte, createFileBytes: 16 * mebibyte, isDrill: true)
-    #expect(pool.isDrill && pool.location == "drill:\(file.path)" && pool.warnings.contains { $0.contains("drill") })
+    #expect(pool.isDrill && pool.location == "drill:\(file.path)" && pool.notices.contains { $0.contains("drill") })
     let info = try pool.makeReplica(sizeBytes: 4 * mebibyte)
     let device = try pool.openReplica(info.id, on: bench.reactor)
     let data = pattern(1 << 20, seed: 5)

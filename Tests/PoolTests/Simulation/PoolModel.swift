@@ -70,6 +70,8 @@ struct PoolModel {
     var isReplica: Bool
     var isThick = false
     var sectors: [[Version]]
+    /// The sectors with more than one version, perhaps more than once.
+    var open: [Int] = []
     /// Counts of sectors.
     var sizes: [Change<Int>]
     var told: [Change<Told>]
@@ -85,6 +87,11 @@ struct PoolModel {
       created = Change(value: (), submitted: moment)
     }
 
+    mutating func add(_ version: Version, to sector: Int) {
+      sectors[sector].append(version)
+      open.append(sector)
+    }
+
     var current: [UInt32] { sectors.map { $0[$0.count - 1].value } }
     /// Sectors that requests may touch.
     var size: Int { sizes.last { $0.acknowledged < .max }!.value }
@@ -95,31 +102,32 @@ struct PoolModel {
   /// Calls durable what was acknowledged before a flush that was asked for at `submitted` and answered at `acknowledged`.
   mutating func flushed(submitted: Int, acknowledged: Int) {
     for id in objects.keys.sorted() {
-      for sector in objects[id]!.sectors.indices {
-        let last = objects[id]!.sectors[sector].count - 1
-        if objects[id]!.sectors[sector][last].durable <= acknowledged { continue }
-        for index in 0...last
-        where objects[id]!.sectors[sector][index].acknowledged <= submitted && objects[id]!.sectors[sector][index].durable > acknowledged {
-          objects[id]!.sectors[sector][index].durable = acknowledged
+      guard var object = objects.removeValue(forKey: id) else { continue }
+      for sector in object.open {
+        for index in object.sectors[sector].indices
+        where object.sectors[sector][index].acknowledged <= submitted && object.sectors[sector][index].durable > acknowledged {
+          object.sectors[sector][index].durable = acknowledged
         }
       }
+      objects[id] = object
     }
   }
 
   /// Forgets what no crash from `moment` on can show.
   mutating func prune(at moment: Int) {
     for id in objects.keys.sorted() {
-      if objects[id]!.deleted.acknowledged <= moment {
-        objects[id] = nil
-        continue
-      }
-      for sector in objects[id]!.sectors.indices where objects[id]!.sectors[sector].count > 1 {
-        if let last = objects[id]!.sectors[sector].lastIndex(where: { $0.durable <= moment }), last > 0 {
-          objects[id]!.sectors[sector].removeFirst(last)
+      guard var object = objects.removeValue(forKey: id), object.deleted.acknowledged > moment else { continue }
+      var open: [Int] = []
+      for sector in Set(object.open).sorted() {
+        if let last = object.sectors[sector].lastIndex(where: { $0.durable <= moment }), last > 0 {
+          object.sectors[sector].removeFirst(last)
         }
+        if object.sectors[sector].count > 1 { open.append(sector) }
       }
-      objects[id]!.sizes = [objects[id]!.sizes.last!]
-      objects[id]!.told = [objects[id]!.told.last!]
+      object.open = open
+      object.sizes = [object.sizes.last!]
+      object.told = [object.told.last!]
+      objects[id] = object
     }
   }
 

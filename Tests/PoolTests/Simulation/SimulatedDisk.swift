@@ -119,6 +119,9 @@ final class SimulatedDisk: PoolDisk {
 
   func runUntilIdle() { while step() {} }
 
+  /// Damages a bit, as storage does by itself.
+  func flip(bit: Int) { image[bit / 8] ^= 1 << UInt8(bit % 8) }
+
   /// Forgets the operations before the first that is not durable; with nothing in flight.
   func fold() {
     precondition(pending.isEmpty)
