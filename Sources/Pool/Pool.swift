@@ -142,24 +142,44 @@ public final class Pool: Sendable {
         guard other === bound.value else { return .failure(.boundElsewhere(pool: name)) }
         return makeReplica(id, engine)
       case .caller(let engine, let disk):
-        guard let storage = self.storage.withLock({ $0 }) else { return .failure(.closed(pool: name)) }
         if case .failure(let error) = check(id, engine) { return .failure(error) }
-        // What is under way in the background ends here and goes on there.
-        engine.isQuiescing = true
-        disk.drain(until: { false })
-        disk.detach()
-        switch storage {
-        case .disk(let file):
-          engine.disk = isDrill ? DrillDisk(file: file, reactor: bound.value) : ReactorDisk(file: file, reactor: bound.value)
-        case .memory(let region): engine.disk = MemoryDisk(region: region, reactor: bound.value)
-        }
-        engine.disk.engine = engine
-        engine.resume()
+        guard hand(engine, disk, to: bound.value) else { return .failure(.closed(pool: name)) }
         owner = ReactorBound(.reactor(engine, bound.value))
         return makeReplica(id, engine)
       }
     }
     return try opened.get().value
+  }
+
+  /// Gives the pool to `reactor` before any replica is opened, so that no caller has to do its work; called on its thread.
+  public func bind(to reactor: Reactor) throws(PoolError) {
+    let bound = ReactorBound(reactor)
+    let failure: PoolError? = owner.withLock { owner in
+      switch owner.value {
+      case .closed: return .closed(pool: name)
+      case .reactor(_, let other): return other === bound.value ? nil : .boundElsewhere(pool: name)
+      case .caller(let engine, let disk):
+        guard hand(engine, disk, to: bound.value) else { return .closed(pool: name) }
+        owner = ReactorBound(.reactor(engine, bound.value))
+        return nil
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  private func hand(_ engine: PoolEngine, _ disk: ImmediateDisk, to reactor: Reactor) -> Bool {
+    guard let storage = storage.withLock({ $0 }) else { return false }
+    // What is under way in the background ends here and goes on there.
+    engine.isQuiescing = true
+    disk.drain(until: { false })
+    disk.detach()
+    switch storage {
+    case .disk(let file): engine.disk = isDrill ? DrillDisk(file: file, reactor: reactor) : ReactorDisk(file: file, reactor: reactor)
+    case .memory(let region): engine.disk = MemoryDisk(region: region, reactor: reactor)
+    }
+    engine.disk.engine = engine
+    engine.resume()
+    return true
   }
 
   private func check(_ id: Identifier, _ engine: PoolEngine) -> Result<ReplicaHeader, PoolError> {

@@ -82,7 +82,7 @@ public final class NodeDaemon {
       } catch { throw StartError(description: "pool \(option.text): \(error.description)") }
     }
     for pool in pools {
-      for warning in pool.warnings + pool.notices { log.write("pool \(pool.name): \(warning)") }
+      for line in pool.warnings + pool.notices { log.write("pool \(pool.name): \(line)") }
     }
   }
 

@@ -42,7 +42,7 @@ import Testing
     var twoPools = node("a", free: 300)
     twoPools.pools.append(.init(name: "more", sizeBytes: 1 << 40, freeBytes: 1 << 40, clusterBytes: mebibyte))
     #expect(place(1, [twoPools]) == .placed([.init(node: "a", pool: "more")]))
-    #expect(place(2, [twoPools]) == .refused("needs 2 nodes with 100 MiB free, found 1 of 1 node"))
+    #expect(place(2, [twoPools]) == .refused("needs 2 nodes with room for 100 MiB, found 1 of 1 node"))
   }
 
   @Test func refusalsNameEveryNode() {
@@ -55,9 +55,9 @@ import Testing
     #expect(
       decision
         == .refused(
-          "needs 2 nodes with 100 MiB free, found 1 of 5 nodes (node-2: pool default full (12 MiB of 1 GiB free); "
+          "needs 2 nodes with room for 100 MiB, found 1 of 5 nodes (node-2: pool default full (12 MiB of 1 GiB free); "
             + "node-3: pool default faulted: read error; node-4: no pool; node-5: not running)"))
-    #expect(place(1, []) == .refused("needs 1 node with 100 MiB free, found 0 of 0 nodes"))
+    #expect(place(1, []) == .refused("needs 1 node with room for 100 MiB, found 0 of 0 nodes"))
   }
 
   @Test func countsWholeClusters() {
