@@ -39,6 +39,8 @@ extension Pool {
       try file.zero(offsetBytes: 0, byteCount: Superblock.firstJournalOffset)
       try file.synchronize()
       try file.zero(offsetBytes: superblock.journalOffset, byteCount: superblock.dataOffset - superblock.journalOffset)
+      // In a sparse file a record in a new place would wait for the file system.
+      if !file.isBlockDevice { try file.writeZeros(offsetBytes: superblock.journalOffset, byteCount: superblock.journalBytes) }
       let dataBytes = superblock.clusterCount * clusterBytes
       // What is known to be zeros costs no flush before first writes.
       let isClean = file.wasCreated || file.punchHole(offsetBytes: superblock.dataOffset, byteCount: dataBytes) == 0

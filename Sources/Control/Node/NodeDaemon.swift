@@ -91,7 +91,7 @@ public final class NodeDaemon {
     case .memory(let byteCount): return try Pool.inMemory(byteCount: byteCount, name: option.name)
     case .path(let path):
       if let createBytes = option.createBytes, unsafe access(path, F_OK) != 0 {
-        return try Pool.format(path: path, name: option.name, createFileBytes: createBytes)
+        return try Pool.format(path: path, name: option.name, createFileBytes: createBytes, integrity: option.integrity)
       }
       return try Pool.open(path: path)
     }

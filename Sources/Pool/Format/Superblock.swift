@@ -73,10 +73,11 @@ struct Superblock: Equatable, Sendable {
     return superblock
   }
 
-  /// A 4096th of the device within limits: large enough that checkpoints are rare, small enough that opening is quick.
+  /// A 4096th of the device, but 16 MiB, or a 256th of a small one, at least: large enough that checkpoints are rare among first
+  /// writes, of which each few take a record, small enough that opening is quick.
   /// With checksums every overwrite takes part in a record: 16 MiB, or a 64th of a small device.
   static func journalBytes(deviceBytes: UInt64, clusterBytes: UInt64, integrity: PoolIntegrity = .none) -> UInt64 {
-    var least: UInt64 = clusterBytes > 4 << 20 ? 1 << 20 : 256 << 10
+    var least = max(clusterBytes > 4 << 20 ? 1 << 20 : 256 << 10, min(16 << 20, deviceBytes / 256))
     if integrity == .crc32c { least = max(least, clusterBytes > 4 << 20 ? 4 << 20 : 0, min(16 << 20, deviceBytes / 64)) }
     return min(max(deviceBytes / 4096, least), 256 << 20) & ~4095
   }

@@ -11,7 +11,8 @@ extension PoolEngine {
   /// Begins a checkpoint; between two records only.
   func beginCheckpoint() {
     guard checkpoint == nil, let journal, !isFaulted else { return }
-    precondition(!isJournalBusy)
+    precondition(commits.isEmpty)
+    wantsCheckpoint = false
     checkpointNumber += 1
     checkpoint = CheckpointWriter(
       number: checkpointNumber, mark: journal.head, poolID: superblock.id, opening: journal.opening, superblock: superblock,
@@ -313,7 +314,7 @@ extension PoolEngine {
   }
 
   func checkQuiescent() {
-    guard busySlots == 0, !hasAnswers, !isJournalBusy, stagedGroups.isEmpty, !isSyncing, syncWaiters.isEmpty, checkpoint == nil,
+    guard busySlots == 0, !hasAnswers, commits.isEmpty, stagedGroups.isEmpty, !isSyncing, syncWaiters.isEmpty, checkpoint == nil,
       cleanerStep == .idle || isFaulted, readying.isEmpty, dismantling == nil, actions.isEmpty, sums?.isIdle ?? true, let body = quiescent
     else { return }
     quiescent = nil
