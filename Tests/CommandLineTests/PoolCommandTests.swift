@@ -288,15 +288,15 @@ import Testing
   @Test func `a volume that no pool may promise is refused at once, with what to do`() throws {
     let folder = try Folder()
     let store = "sqlite:" + folder.path + "/store.db"
-    put(
+    try put(
       folder, [("n1", status("a", free: 1 << 30, promised: 1 << 29)), ("n2", status("b", free: 1 << 29, promised: 0, percent: 400))],
       running: ["n1", "n2"])
-    let error = folder.run("volume", "create", "big", "--size", "768MiB", "--replicas", "2", "--no-wait", "--store", store).error
+    let error = try folder.run("volume", "create", "big", "--size", "768MiB", "--replicas", "2", "--no-wait", "--store", store).error
     #expect(error?.code == "no_capacity")
     #expect(error?.message.contains("pool a has promised 512 MiB of at most 1 GiB") == true, "\(error?.message ?? "")")
     #expect(error?.hint.contains("keelson pool grow") == true)
     // Thin it has room where it may be promised; thick it needs the space.
-    let thick = folder.run(
+    let thick = try folder.run(
       "volume", "create", "big", "--size", "768MiB", "--replicas", "1", "--thick", "--no-wait", "--store", store
     ).error
     #expect(thick?.message.contains("pool b full (512 MiB of 1 GiB free)") == true, "\(thick?.message ?? "")")
