@@ -96,6 +96,9 @@ import Testing
     disk.runUntilIdle()
   }
 
+  /// Disk and engine hold each other.
+  deinit { disk.detach() }
+
   /// Opens what is on the disk; nil and an issue if it cannot be.
   private static func makeEngine(
     _ superblock: Superblock, _ disk: SimulatedDisk, _ options: Options, _ generator: inout SeededGenerator
@@ -344,6 +347,7 @@ import Testing
     var fresh = SeededGenerator(seed: 1)
     guard let copy = Self.makeEngine(superblock, SimulatedDisk(image: disk.image, seed: 1), options, &fresh) else { return }
     #expect(dump(copy.state) == dump(engine.state), "seed \(seed): replayed state differs")
+    copy.disk.detach()
   }
 
   /// All that counts, in a fixed order.
