@@ -207,7 +207,7 @@ extension PoolEngine {
 
   /// Metadata cannot be written: nothing changes any more, and reads go on.
   func fault(_ operation: PoolReport.Operation, code: Int32, what: String) {
-    report.fault(operation, code: code, what: what)
+    report.fault(operation, code: code, what: what, offsetBytes: disk.takeFailedOffset())
     failStaged()
     let waiters = syncWaiters
     syncWaiters = []

@@ -377,7 +377,8 @@ import Reactor
     let slot = unsafe slots + Int(index)
     let isRead = phase == .reading || phase == .fillingHead || phase == .fillingTail
     unsafe report.note(
-      isRead ? .read : .write, code: -result, replica: devices[Int(slot.pointee.device)].replica, offsetBytes: slot.pointee.offset)
+      isRead ? .read : .write, code: -result, replica: devices[Int(slot.pointee.device)].replica, offsetBytes: slot.pointee.offset,
+      storageOffsetBytes: disk.takeFailedOffset())
     if phase != .reading {
       if sums != nil, phase != .fillingHead, phase != .fillingTail { noteFailedWrite(index) }
       if phase != .overwriting { release(claimsOf: index) }

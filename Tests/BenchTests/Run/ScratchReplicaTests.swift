@@ -48,6 +48,7 @@ import Testing
     }
   }
 
+  @discardableResult
   private func withPool<Value>(_ pool: Pool, _ body: (Pool) throws -> Value) throws -> Value {
     let value = try body(pool)
     try pool.close()
