@@ -92,6 +92,9 @@ import Testing
     roundStart = disk.events
   }
 
+  /// Disk and engine hold each other.
+  deinit { disk.detach() }
+
   /// Opens what is on the disk; nil and an issue if it cannot be.
   private static func makeEngine(
     _ superblock: Superblock, _ disk: SimulatedDisk, _ options: Options, _ generator: inout SeededGenerator
