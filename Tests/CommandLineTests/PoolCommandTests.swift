@@ -16,15 +16,15 @@ import Testing
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
     /// Runs a command line; what it wrote on standard output, and how it ended.
-    func run(_ words: String..., json: Bool = true) throws -> (output: String, error: CommandError?, status: ExitStatus) {
+    func run(_ words: String..., json: Bool = true) throws -> (output: String, error: CommandError?, status: Console.ExitStatus) {
       let file = path + "/output"
-      FileManager.default.createFile(atPath: file, contents: nil)
+      _ = FileManager.default.createFile(atPath: file, contents: nil)
       let handle = try FileHandle(forWritingTo: URL(filePath: file))
       defer { try? handle.close() }
       let output = CommandOutput(
         program: "keelson", mode: json ? .json : .table, output: Terminal(fileDescriptor: handle.fileDescriptor),
         errors: Terminal(fileDescriptor: -1))
-      let status: ExitStatus
+      let status: Console.ExitStatus
       do throws(CommandError) {
         guard case .run(let arguments) = try Program.grammar.parse(words),
           let command = Program.commands.first(where: { $0.declaration.path == arguments.command.path })
@@ -38,14 +38,14 @@ import Testing
 
     func json(_ words: String...) throws -> JSONValue {
       let file = path + "/json"
-      FileManager.default.createFile(atPath: file, contents: nil)
+      _ = FileManager.default.createFile(atPath: file, contents: nil)
       let handle = try FileHandle(forWritingTo: URL(filePath: file))
       defer { try? handle.close() }
       guard case .run(let arguments) = try Program.grammar.parse(words) else { return .null }
       let command = try #require(Program.commands.first { $0.declaration.path == arguments.command.path })
       _ = try command.run(
         arguments, CommandOutput(program: "keelson", mode: .json, output: Terminal(fileDescriptor: handle.fileDescriptor)))
-      return try JSONValue.parse(try String(contentsOfFile: file, encoding: .utf8))
+      return try JSONParser.parse(try String(contentsOfFile: file, encoding: .utf8))
     }
 
     func patch(_ bytes: [UInt8], _ name: String, at offset: UInt64) throws {
@@ -56,7 +56,7 @@ import Testing
     }
 
     func makeFile(_ name: String, byteCount: UInt64) throws {
-      FileManager.default.createFile(atPath: "\(path)/\(name)", contents: nil)
+      _ = FileManager.default.createFile(atPath: "\(path)/\(name)", contents: nil)
       let handle = try FileHandle(forWritingTo: URL(filePath: "\(path)/\(name)"))
       try handle.truncate(atOffset: byteCount)
       try handle.close()
@@ -288,15 +288,15 @@ import Testing
   @Test func `a volume that no pool may promise is refused at once, with what to do`() throws {
     let folder = try Folder()
     let store = "sqlite:" + folder.path + "/store.db"
-    try put(
+    put(
       folder, [("n1", status("a", free: 1 << 30, promised: 1 << 29)), ("n2", status("b", free: 1 << 29, promised: 0, percent: 400))],
       running: ["n1", "n2"])
-    let error = try folder.run("volume", "create", "big", "--size", "768MiB", "--replicas", "2", "--no-wait", "--store", store).error
+    let error = folder.run("volume", "create", "big", "--size", "768MiB", "--replicas", "2", "--no-wait", "--store", store).error
     #expect(error?.code == "no_capacity")
     #expect(error?.message.contains("pool a has promised 512 MiB of at most 1 GiB") == true, "\(error?.message ?? "")")
     #expect(error?.hint.contains("keelson pool grow") == true)
     // Thin it has room where it may be promised; thick it needs the space.
-    let thick = try folder.run(
+    let thick = folder.run(
       "volume", "create", "big", "--size", "768MiB", "--replicas", "1", "--thick", "--no-wait", "--store", store
     ).error
     #expect(thick?.message.contains("pool b full (512 MiB of 1 GiB free)") == true, "\(thick?.message ?? "")")

@@ -220,6 +220,7 @@ extension PoolEngine {
       if unsafe slots[Int(index)].operation == .read { advance(index) } else { finish(index, .writeFault) }
     }
     if parked.contains(Self.sweeperHolder) { sweepNext() }
+    if parked.contains(Self.dismantlerHolder) { abandonDismantling() }
     if isQuiescing { checkQuiescent() }
   }
 
@@ -250,7 +251,7 @@ extension PoolEngine {
       cleanerStep = .idle
       cleaning = nil
     case .readier: readying = []
-    case .dismantler: dismantling = nil
+    case .dismantler: abandonDismantling()
     case .checkpoint: checkpoint = nil
     case .marker: marksFailed()
     case .sums: savingEnded()
