@@ -242,7 +242,7 @@ extension PoolEngine {
     }
     let count = entries.reduce(0) { $0 + added($1) }
     if journal == nil || count == 0 || state.holes.count + count <= geometry.clusterCount / 2 { return true }
-    let waiting = stagedEntries.reduce(0) { $0 + added($1) } + committingEntries.reduce(0) { $0 + added($1) }
+    let waiting = commits.reduce(stagedEntries.reduce(0) { $0 + added($1) }) { $1.entries.reduce($0) { $0 + added($1) } }
     return state.holes.count + waiting + count <= geometry.clusterCount
   }
 

@@ -92,6 +92,11 @@ import Testing
     roundStart = disk.events
   }
 
+  deinit {
+    // The disk and the machine hold each other.
+    disk.detach()
+  }
+
   /// Opens what is on the disk; nil and an issue if it cannot be.
   private static func makeEngine(
     _ superblock: Superblock, _ disk: SimulatedDisk, _ options: Options, _ generator: inout SeededGenerator
@@ -130,7 +135,7 @@ import Testing
   /// Runs what was begun to its end and looks at what is there.
   func finish() {
     if hasFailed { return }
-    disk.runUntilIdle()
+    if !disk.runUntilIdle() { return fail("it never comes to rest") }
     end()
   }
 
