@@ -96,7 +96,7 @@ public final class NodeDaemon {
 
   private func open(_ path: String, _ option: PoolOption, isDrill: Bool) throws(PoolError) -> Pool {
     if let createBytes = option.createBytes, unsafe access(path, F_OK) != 0 {
-      return try Pool.format(path: path, name: option.name, createFileBytes: createBytes, isDrill: isDrill)
+      return try Pool.format(path: path, name: option.name, createFileBytes: createBytes, integrity: option.integrity, isDrill: isDrill)
     }
     return try Pool.open(path: path, isDrill: isDrill)
   }

@@ -14,6 +14,8 @@ public struct PoolOption: Equatable, Sendable {
   public var location: PoolLocation
   /// An absent or empty file becomes a sparse pool file of this size; nil refuses it.
   public var createBytes: UInt64?
+  /// What a pool file that is created keeps of its data; one that exists stays as it is.
+  public var integrity = PoolIntegrity.none
 
   public init(name: String, location: PoolLocation, createBytes: UInt64? = nil) {
     self.name = name

@@ -10,6 +10,17 @@ class PoolDisk: EventHandler {
   static let tokenLimit = 1100
 
   final var engine: PoolEngine?
+  /// Where the operation failed of which the engine was told last.
+  private final var failedOffsetBytes: UInt64?
+
+  /// Remembers where an operation failed, for the one who is told of it next.
+  final func noteFailure(offsetBytes: UInt64) { failedOffsetBytes = offsetBytes }
+
+  /// Where the operation failed that has just been told of; nil if that is not known.
+  final func takeFailedOffset() -> UInt64? {
+    defer { failedOffsetBytes = nil }
+    return failedOffsetBytes
+  }
 
   func read(token: Int, into buffer: UnsafeMutableRawPointer, byteCount: Int, offsetBytes: UInt64) {
     preconditionFailure("read is not implemented")
@@ -141,7 +152,10 @@ class PoolDisk: EventHandler {
   }
 
   @inline(__always)
-  private func tell(_ token: Int, _ result: Int32) { engine?.completed(token: token, result: result) }
+  private func tell(_ token: Int, _ result: Int32) {
+    if result < 0 { unsafe noteFailure(offsetBytes: operations[token].offset) }
+    engine?.completed(token: token, result: result)
+  }
 
   override func detach() {
     super.detach()

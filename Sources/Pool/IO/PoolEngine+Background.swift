@@ -275,7 +275,8 @@ extension PoolEngine {
     guard var copy = dismantling?.copy else { return resumeDismantling() }
     if result < 0 {
       // The layer stays; the next opening tries again.
-      report.note(copy.isReading ? .read : .write, code: -result, replica: .none, offsetBytes: 0)
+      report.note(
+        copy.isReading ? .read : .write, code: -result, replica: .none, offsetBytes: 0, storageOffsetBytes: disk.takeFailedOffset())
       state.dying.removeAll()
       return abandonDismantling()
     }

@@ -49,7 +49,7 @@ extension PoolEngine {
   // MARK: First writes
 
   /// Steps: (1) the blocks are claimed and a cluster is found or reserved, in memory; (2) data is written, blocks that are
-  /// written in part filled up from the parents before; (3) durably where needed; (4) the record is written; (5) the
+  /// written in part filled up from the parents before; (3) where needed the data is flushed; (4) the record is written; (5) the
   /// blocks count, and the request is answered. A crash before (4) leaves the blocks as they were. In a cluster of zeros, over
   /// no data of a parent, (2) and (4) go at once: a record without its data shows zeros, as before.
   ///
@@ -146,8 +146,7 @@ extension PoolEngine {
     unsafe enterEpoch(slot)
     unsafe disk.write(
       token: Int(index), from: slot.pointee.bounce!, byteCount: 4096,
-      offsetBytes: geometry.storageOffset(cluster: cluster(slot)) &+ (block & (geometry.clusterBytes &- 1)),
-      durably: slot.pointee.needsOrder)
+      offsetBytes: geometry.storageOffset(cluster: cluster(slot)) &+ (block & (geometry.clusterBytes &- 1)), durably: false)
   }
 
   /// Writes the request's bytes, those of filled blocks excepted.
@@ -158,9 +157,9 @@ extension PoolEngine {
     if unsafe offset & 4095 != 0 && needsFilling(slot, offset) { from = (offset | 4095) &+ 1 }
     if unsafe end & 4095 != 0 && needsFilling(slot, end &- 1) { to = end & ~4095 }
     unsafe slot.pointee.phase = .writingBody
-    if from >= to { return stageWritten(index) }
+    if from >= to { return dataWritten(index) }
     let bytes = unsafe slot.pointee.buffer == nil ? source(slot) : source(slot) + Int(from &- offset)
-    let isAlone = unsafe slot.pointee.needsOrder || sums != nil
+    let isAlone = unsafe slot.pointee.needsOrder
     if !isAlone {
       unsafe slot.pointee.phase = .writingBoth
       unsafe slot.pointee.failure = 0
@@ -170,8 +169,7 @@ extension PoolEngine {
     unsafe enterEpoch(slot)
     unsafe disk.write(
       token: Int(index), from: bytes, byteCount: Int(to &- from),
-      offsetBytes: geometry.storageOffset(cluster: cluster(slot)) &+ (from & (geometry.clusterBytes &- 1)),
-      durably: slot.pointee.needsOrder)
+      offsetBytes: geometry.storageOffset(cluster: cluster(slot)) &+ (from & (geometry.clusterBytes &- 1)), durably: false)
     if !isAlone { stageWritten(index) }
   }
 
@@ -198,8 +196,15 @@ extension PoolEngine {
     case .fillingHead, .fillingTail: if isFillRight(index) { writeFilled(index) }
     case .writingHead: fillTail(index)
     case .writingTail: writeBody(index)
-    default: stageWritten(index)
+    default: dataWritten(index)
     }
+  }
+
+  private func dataWritten(_ index: Int32) {
+    let slot = unsafe slots + Int(index)
+    guard unsafe slot.pointee.needsOrder else { return stageWritten(index) }
+    unsafe slot.pointee.phase = .awaitingOrder
+    joinSync(.slot(index))
   }
 
   /// Its entries join the next record: as a rule the data is where it shall be.
@@ -225,6 +230,7 @@ extension PoolEngine {
   /// A record with entries of this slot was written, or, of a first write, that and the data.
   func committed(_ index: Int32) {
     let slot = unsafe slots + Int(index)
+    if let sums { unsafe sums.slots[Int(index)].isWriting = false }
     unsafe movePast(slot)
     release(claimsOf: index)
     unsafe doneChanging(slot)
@@ -242,7 +248,8 @@ extension PoolEngine {
     }
     let count = entries.reduce(0) { $0 + added($1) }
     if journal == nil || count == 0 || state.holes.count + count <= geometry.clusterCount / 2 { return true }
-    let waiting = commits.reduce(stagedEntries.reduce(0) { $0 + added($1) }) { $1.entries.reduce($0) { $0 + added($1) } }
+    let staged = stagedEntries.reduce(0) { $0 + added($1) }
+    let waiting = commits.reduce(staged) { $1.entries.reduce($0) { $0 + added($1) } }
     return state.holes.count + waiting + count <= geometry.clusterCount
   }
 

@@ -191,7 +191,7 @@ extension PoolEngine {
   private func flushed(_ waiter: Waiter) {
     switch waiter {
     case .slot(let index):
-      finish(index, .success)
+      if unsafe slots[Int(index)].phase == .awaitingOrder { stageWritten(index) } else { finish(index, .success) }
     case .action(let number): actionDone(number, nil)
     case .cleaner: cleanerFlushed()
     case .readier: becomeReady()
@@ -207,7 +207,7 @@ extension PoolEngine {
 
   /// Metadata cannot be written: nothing changes any more, and reads go on.
   func fault(_ operation: PoolReport.Operation, code: Int32, what: String) {
-    report.fault(operation, code: code, what: what)
+    report.fault(operation, code: code, what: what, offsetBytes: disk.takeFailedOffset())
     failStaged()
     let waiters = syncWaiters
     syncWaiters = []
@@ -241,7 +241,7 @@ extension PoolEngine {
         unsafe slot.pointee.isWritingRecord = false
         return bothWritten(index, failure: Self.recordFailure)
       }
-      if phase == .committing {
+      if phase == .awaitingOrder || phase == .committing {
         release(claimsOf: index)
         unsafe doneChanging(slot)
       }

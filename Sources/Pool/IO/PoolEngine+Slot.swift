@@ -12,6 +12,8 @@ extension PoolEngine {
     case fillingHead, writingHead, fillingTail, writingTail, writingBody
     /// Data and record of a first write, at once.
     case writingBoth
+    /// Its data must be durable before the record.
+    case awaitingOrder
     /// Its record is on the way.
     case committing
     /// All parts are done, and are to be durable.

@@ -10,7 +10,7 @@ import Reactor
 /// commit). It is answered when data and record were written (R17f).
 ///
 /// Order that survives power loss (R17b): fresh clusters are zeros, durably, so a record that outlives its data shows zeros where
-/// zeros were. Where something else was (trimmed blocks, data of a parent, clusters of unknown content) the data is written durably first.
+/// zeros were. Where something else was (trimmed blocks, data of a parent, clusters of unknown content) the data is flushed first.
 @safe final class PoolEngine {
   static let slotCount = 1024
   private static let bounceBytes = 4096
@@ -383,7 +383,8 @@ import Reactor
     let slot = unsafe slots + Int(index)
     let isRead = phase == .reading || phase == .fillingHead || phase == .fillingTail
     unsafe report.note(
-      isRead ? .read : .write, code: -result, replica: devices[Int(slot.pointee.device)].replica, offsetBytes: slot.pointee.offset)
+      isRead ? .read : .write, code: -result, replica: devices[Int(slot.pointee.device)].replica, offsetBytes: slot.pointee.offset,
+      storageOffsetBytes: disk.takeFailedOffset())
     if phase != .reading {
       if sums != nil, phase != .fillingHead, phase != .fillingTail { noteFailedWrite(index) }
       if phase != .overwriting {

@@ -25,6 +25,7 @@ extension Command {
           "region-size", .size, defaultText: "4MiB", help: "the unit in which replicas are compared: a power of two, 64KiB to 1GiB"),
         OptionDeclaration(
           "hot-regions", .integer(1...65_536), defaultText: "256", help: "at most so many regions of a replica to compare after a crash"),
+        integrityOption,
         OptionDeclaration("force", .flag, help: "destroy what is there"),
       ],
       examples: [
@@ -52,14 +53,14 @@ extension Command {
     }
     let pool = try Pool.format(
       path: place, name: option.name, clusterBytes: clusterBytes, options: options, createFileBytes: option.createBytes,
-      force: arguments.flag("force"))
+      force: arguments.flag("force"), integrity: integrity(arguments))
     let (size, identifier, location) = (pool.totalBytes, pool.id, pool.location)
     try pool.close()
     output.write(
       json: [
         "name": .string(option.name), "uuid": .string("\(identifier)"), "path": .string(location), "size": .unsigned(size),
         "cluster_size": .unsigned(clusterBytes), "overcommit": .unsigned(UInt64(options.overcommitPercent)),
-        "region_size": .unsigned(options.regionBytes), "hot_regions": .unsigned(UInt64(options.maximumHotRegions)),
+        "region_size": .unsigned(options.regionBytes), "hot_regions": .unsigned(UInt64(options.maximumHotRegions)), "integrity": .string(integrity(arguments).rawValue),
       ]
     ) { _ in
       let limit = PoolPicture.limitText(percent: options.overcommitPercent, sizeBytes: size)

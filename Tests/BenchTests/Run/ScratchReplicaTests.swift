@@ -23,7 +23,8 @@ import Testing
     try scratch.prepare { source in
       fillCount += 1
       let plan = BenchPlan(pattern: .write, blockBytes: Self.mebibyte, depth: 4, sizeBytes: 8 * Self.mebibyte, stopsAfterOnePass: true)
-      #expect(try BenchRunner(plan: plan, source: source, target: "t").run(processorCount: 2).isClean)
+      let report = try BenchRunner(plan: plan, source: source, target: "t").run(processorCount: 2)
+      #expect(report.isClean)
     }
     #expect(fillCount == (state == .fresh || state == .thick ? 0 : 1))
     // Several jobs share the one reactor of the pool.
@@ -47,6 +48,7 @@ import Testing
     }
   }
 
+  @discardableResult
   private func withPool<Value>(_ pool: Pool, _ body: (Pool) throws -> Value) throws -> Value {
     let value = try body(pool)
     try pool.close()
