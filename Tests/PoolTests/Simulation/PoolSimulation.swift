@@ -57,6 +57,9 @@ import Testing
     /// Brings the model up to date when the change is answered, at a moment, with an error or nil.
     var apply: (Int, PoolError?) -> Void = { _, _ in }
     init(submitted: Int) { self.submitted = submitted }
+
+    /// Lets go of what `apply` holds, which is this and the simulation.
+    func forget() { apply = { _, _ in } }
   }
 
   init(seed: UInt64, options: Options = Options()) {
@@ -318,6 +321,7 @@ import Testing
         precondition(change.outcome == nil, "two answers to one change")
         change.outcome = .some(error)
         change.apply(disk.events, error)
+        change.forget()
       }
     )
   }
@@ -668,6 +672,7 @@ import Testing
     let image = keepsCache ? disk.imageAfterKill(at: moment, using: &generator) : disk.imageAfterPowerLoss(at: moment, using: &generator)
     abandoned.append(contentsOf: clients)
     clients = []
+    for change in changes { change.forget() }
     changes = []
     opened = [:]
     let before = engine
