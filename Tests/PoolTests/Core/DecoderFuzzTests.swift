@@ -176,6 +176,7 @@ import Testing
     let engine = PoolEngine(
       superblock: superblock, state: recovery.takeState(), journal: journal, checkpointNumber: number, disk: disk,
       report: PoolReport(location: "image"))
+    defer { disk.detach() }
     engine.resume()
     var clients: [SimulatedClient] = []
     for id in engine.state.replicas.keys.sorted().prefix(4) {

@@ -33,30 +33,33 @@ import Testing
   let seed: UInt64
   let superblock: Superblock
   let options: Options
-  private(set) var disk: SimulatedDisk
-  private(set) var engine: PoolEngine
+  var disk: SimulatedDisk
+  var engine: PoolEngine
   var model = PoolModel()
   var generator: SeededGenerator
-  private var opened: [Identifier: Int] = [:]
-  private var nextValue: UInt32 = 1
-  private var clients: [SimulatedClient] = []
-  private var changes: [PendingChange] = []
-  private(set) var refusals = 0
+  var opened: [Identifier: Int] = [:]
+  var nextValue: UInt32 = 1
+  var clients: [SimulatedClient] = []
+  var changes: [PendingChange] = []
+  var refusals = 0
   /// Crashes looked at.
-  private(set) var crashes = 0
-  private(set) var hasFailed = false
+  var crashes = 0
+  var hasFailed = false
   /// Looks at crashes from now on, even if the options say otherwise.
   var isLookingAtCrashes = false
   /// When the last look was.
-  private var roundStart = 0
+  var roundStart = 0
 
   /// A change of what there is, asked for and perhaps answered.
-  private final class PendingChange {
+  final class PendingChange {
     let submitted: Int
     var outcome: PoolError??
     /// Brings the model up to date when the change is answered, at a moment, with an error or nil.
     var apply: (Int, PoolError?) -> Void = { _, _ in }
     init(submitted: Int) { self.submitted = submitted }
+
+    /// Lets go of what `apply` holds, which is this and the simulation.
+    func forget() { apply = { _, _ in } }
   }
 
   init(seed: UInt64, options: Options = Options()) {
@@ -92,11 +95,15 @@ import Testing
     roundStart = disk.events
   }
 
+  /// Clients whose requests died with a process still own their buffers.
+  var abandoned: [SimulatedClient] = []
+  var graveyard: [PoolEngine] = []
+
   /// Disk and engine hold each other.
   deinit { disk.detach() }
 
   /// Opens what is on the disk; nil and an issue if it cannot be.
-  private static func makeEngine(
+  static func makeEngine(
     _ superblock: Superblock, _ disk: SimulatedDisk, _ options: Options, _ generator: inout SeededGenerator
   ) -> PoolEngine? {
     do throws(PoolError) {
@@ -133,7 +140,7 @@ import Testing
   /// Runs what was begun to its end and looks at what is there.
   func finish() {
     if hasFailed { return }
-    disk.runUntilIdle()
+    if !disk.runUntilIdle() { return fail("it never comes to rest") }
     end()
   }
 
@@ -154,7 +161,7 @@ import Testing
     }
   }
 
-  private func end() {
+  func end() {
     conclude(isOver: true)
     checkCrashes(since: roundStart)
     model.prune(at: disk.events)
@@ -162,7 +169,7 @@ import Testing
     roundStart = disk.events
   }
 
-  private func submitOne(_ taken: inout [Identifier: [Range<Int>]]) {
+  func submitOne(_ taken: inout [Identifier: [Range<Int>]]) {
     let replicas = model.objects.keys.sorted().filter { isUsable($0) && model.objects[$0]!.isReplica }
     guard let id = replicas.randomElement(using: &generator) else { return }
     let sectors = model.objects[id]!.size
@@ -182,11 +189,11 @@ import Testing
   }
 
   /// Whether it is there for certain, and will stay.
-  private func isUsable(_ id: Identifier) -> Bool {
+  func isUsable(_ id: Identifier) -> Bool {
     model.objects[id]!.created.acknowledged < .max && model.objects[id]!.deleted.submitted == .max
   }
 
-  private func device(_ id: Identifier) -> Int {
+  func device(_ id: Identifier) -> Int {
     if let device = opened[id] { return device }
     let device = engine.open(id)
     opened[id] = device
@@ -264,7 +271,7 @@ import Testing
     changes.removeAll { $0.outcome != nil }
   }
 
-  private func reread(_ client: SimulatedClient) {
+  func reread(_ client: SimulatedClient) {
     let observed = content(of: client.id, disk.image, engine.state)
     for sector in client.range {
       let versions = model.objects[client.id]!.sectors[sector]
@@ -281,7 +288,7 @@ import Testing
       forget
   }
 
-  private func submit(_ kind: ChangeKind, _ taken: inout [Identifier: [Range<Int>]]) {
+  func submit(_ kind: ChangeKind, _ taken: inout [Identifier: [Range<Int>]]) {
     let usable = model.objects.keys.sorted().filter { isUsable($0) }
     let replicas = usable.filter { model.objects[$0]!.isReplica }
     let snapshots = usable.filter { !model.objects[$0]!.isReplica }
@@ -307,7 +314,7 @@ import Testing
   }
 
   /// A change under way, with its answer noted.
-  private func begin() -> (PendingChange, PoolEngine.Done) {
+  func begin() -> (PendingChange, PoolEngine.Done) {
     let change = PendingChange(submitted: disk.events)
     changes.append(change)
     return (
@@ -316,12 +323,13 @@ import Testing
         precondition(change.outcome == nil, "two answers to one change")
         change.outcome = .some(error)
         change.apply(disk.events, error)
+        change.forget()
       }
     )
   }
 
   /// Errors that say that two changes met, or that there is no room.
-  private func isRefusal(_ error: PoolError) -> Bool {
+  func isRefusal(_ error: PoolError) -> Bool {
     switch error {
     case .replicaInUse, .noSpace, .metadataFull, .activityLogFull: true
     default: false
@@ -329,7 +337,7 @@ import Testing
   }
 
   /// A change that makes an object.
-  private func make(_ id: Identifier, _ object: PoolModel.Object, then: @escaping (Int) -> Void = { _ in }) -> PoolEngine.Done {
+  func make(_ id: Identifier, _ object: PoolModel.Object, then: @escaping (Int) -> Void = { _ in }) -> PoolEngine.Done {
     let (change, done) = begin()
     model.objects[id] = object
     change.apply = { [self] moment, error in
@@ -428,7 +436,7 @@ import Testing
 
   // MARK: What a nexus tells
 
-  private func tell(
+  func tell(
     _ id: Identifier, _ edit: (inout PoolModel.Told) -> Void, _ body: (PoolEngine, @escaping PoolEngine.Done) -> Void
   ) {
     // One at a time, so that it is clear what was before.
@@ -562,7 +570,7 @@ import Testing
     return entries
   }
 
-  private func structureFlaw(of state: borrowing PoolState) -> String? {
+  func structureFlaw(of state: borrowing PoolState) -> String? {
     var used = 0
     for cluster in 0..<state.geometry.clusterCount {
       let owner = state.clusters.owner(cluster)
@@ -580,121 +588,6 @@ import Testing
     }
     return nil
   }
-
-  // MARK: Crashes
-
-  /// Looks at crashes at every moment since an event, each without going there.
-  private func checkCrashes(since start: Int) {
-    if options.samplesPerEvent == 0 && options.exhaustiveWrites == 0 && !isLookingAtCrashes || hasFailed { return }
-    for moment in start...disk.events {
-      check(disk.imageAfterKill(at: moment, using: &generator), at: moment, isKill: true)
-      let open = disk.losable(at: moment)
-      let sectors = open.reduce(0) { $0 + $1.bytes.count / 512 }
-      if sectors <= options.exhaustiveWrites {
-        for subset in 0..<1 << sectors {
-          var bit = 0
-          let image = disk.image(at: moment) { _, operation in
-            defer { bit += operation.bytes.count / 512 }
-            return .sectors((0..<operation.bytes.count / 512).map { subset >> (bit + $0) & 1 != 0 })
-          }
-          check(image, at: moment, isKill: false)
-        }
-      } else {
-        if open.count <= options.exhaustiveWrites {
-          for subset in 0..<1 << open.count {
-            check(disk.image(at: moment) { index, _ in subset >> index & 1 != 0 ? .whole : .nothing }, at: moment, isKill: false)
-          }
-        }
-        for _ in 0..<max(options.samplesPerEvent, isLookingAtCrashes ? 2 : 0) {
-          check(disk.imageAfterPowerLoss(at: moment, using: &generator), at: moment, isKill: false)
-        }
-      }
-      if hasFailed { return }
-    }
-  }
-
-  private func check(_ image: [UInt8], at moment: Int, isKill: Bool) {
-    if hasFailed { return }
-    crashes += 1
-    let what = "\(isKill ? "a kill" : "a power loss") at event \(moment)"
-    do throws(PoolError) {
-      let recovery = try Recovery(ImageSource(image: image), superblock: superblock, using: &generator)
-      let flaw =
-        model.flaw(recovery.state, at: moment, isKill: isKill) { content(of: $0, image, recovery.state) }
-        ?? structureFlaw(of: recovery.state)
-      if let flaw { return fail("after \(what): \(flaw)") }
-    } catch {
-      return fail("after \(what) it cannot be opened: \(error)")
-    }
-    if options.integrity == .none { return }
-    let copy = SimulatedDisk(image: image, seed: seed)
-    guard let engine = Self.makeEngine(superblock, copy, options, &generator) else { return fail("not opened") }
-    readAll(engine, copy, image, what)
-    copy.detach()
-  }
-
-  /// Reads all replicas by requests: whatever a crash left, none may fail, and all must give what is in the image.
-  private func readAll(_ engine: PoolEngine, _ disk: SimulatedDisk, _ image: [UInt8], _ what: String) {
-    for id in engine.state.replicas.keys.sorted() {
-      let expected = content(of: id, image, engine.state)
-      let device = engine.open(id)
-      let client = SimulatedClient(.read, id, 0..<expected.count)
-      unsafe engine.submit(
-        BlockRequest(.read, offsetBytes: 0, byteCount: UInt64(expected.count) * 512, buffer: client.buffer, token: 0), device: device,
-        for: client, isAccepted: true)
-      disk.runUntilIdle()
-      engine.close(device)
-      guard client.status == .success else {
-        return fail("after \(what) a read ends with \(String(describing: client.status)): \(engine.report.errors.last ?? "")")
-      }
-      for sector in 0..<expected.count where client.found(sector) != expected[sector] {
-        return fail("after \(what) sector \(sector) of \(id) reads as \(client.found(sector)), not \(expected[sector])")
-      }
-    }
-  }
-
-  /// As `readAll`, of what is there now, with nothing in flight.
-  func checkReads() {
-    if !hasFailed { readAll(engine, disk, disk.image, "what was done") }
-  }
-
-  /// Loses power now, in the middle of what was begun, or only the process if `keepsCache`; goes on with what is left.
-  func crash(keepsCache: Bool) {
-    if hasFailed { return }
-    conclude(isOver: false)
-    let moment = disk.events
-    let image = keepsCache ? disk.imageAfterKill(at: moment, using: &generator) : disk.imageAfterPowerLoss(at: moment, using: &generator)
-    abandoned.append(contentsOf: clients)
-    clients = []
-    changes = []
-    opened = [:]
-    let before = engine
-    disk.detach()
-    graveyard.append(before)
-    disk = SimulatedDisk(image: image, seed: generator.next())
-    disk.canZero = options.canZero
-    guard let next = Self.makeEngine(superblock, disk, options, &generator) else { return fail("not opened after a crash") }
-    engine = next
-    roundStart = 0
-    if let flaw = model.flaw(engine.state, at: moment, isKill: keepsCache, content: { content(of: $0, image, engine.state) }) {
-      return fail("after \(keepsCache ? "a kill" : "a power loss") at event \(moment): \(flaw)")
-    }
-    model.settle(engine.state) { content(of: $0, image, engine.state) }
-    engine.resume()
-  }
-
-  /// What the last opening began, to its end.
-  func finishRecovery() {
-    if hasFailed { return }
-    finish()
-  }
-
-  /// A few steps of what the last opening began.
-  func takeSteps(_ count: Int) { for _ in 0..<count where disk.step() {} }
-
-  /// Clients whose requests died with a process still own their buffers.
-  private var abandoned: [SimulatedClient] = []
-  private var graveyard: [PoolEngine] = []
 }
 
 /// The value of a sector whose every word is the same; a value that nobody writes for any other.
@@ -712,9 +605,9 @@ import Testing
   var values: [UInt32] = []
   var isDurable = false
   var submitted = 0
-  private(set) var answered = Int.max
-  private(set) var status: BlockStatus?
-  private let disk: SimulatedDisk?
+  var answered = Int.max
+  var status: BlockStatus?
+  let disk: SimulatedDisk?
   let buffer: UnsafeMutableRawPointer
 
   init(_ operation: BlockOperation, _ id: Identifier, _ range: Range<Int>, disk: SimulatedDisk? = nil) {

@@ -1,5 +1,6 @@
 import Glibc
 import Reactor
+import Testing
 
 @testable import Pool
 
@@ -117,7 +118,14 @@ final class SimulatedDisk: PoolDisk {
     return true
   }
 
-  func runUntilIdle() { while step() {} }
+  /// Ends all there is; false if there is no end.
+  @discardableResult
+  func runUntilIdle() -> Bool {
+    for _ in 0..<200_000 where !step() { return true }
+    Issue.record("a pool never comes to rest")
+    pending = []
+    return false
+  }
 
   /// Damages a bit, as storage does by itself.
   func flip(bit: Int) { image[bit / 8] ^= 1 << UInt8(bit % 8) }
