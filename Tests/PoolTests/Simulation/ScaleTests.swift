@@ -126,7 +126,9 @@ import Testing
     let info = try pool.makeReplica(sizeBytes: 192 * mebibyte)
     let device = try pool.openReplica(info.id, on: bench.reactor)
     let data = pattern(1 << 20, seed: 1)
-    for offset in stride(from: 0, to: device.sizeBytes, by: 1 << 20) { #expect(bench.write(data, to: device, at: offset) == .success) }
+    for offset in stride(from: 0, to: device.sizeBytes, by: 1 << 20) {
+      #expect(bench.write(data, to: device, at: offset) == .success, "\(pool.report.errors) \(pool.report.message ?? "")")
+    }
     device.close()
     try pool.close()
     // A crash right behind the record that removes the name.
