@@ -131,7 +131,7 @@ measure_file() {
 # part in what is measured.
 fresh_pool() {
   rm -f "$work/pool"
-  "$KEELSON_BINARY" pool format "$work/pool" --name pool --size "$pool_bytes" >/dev/null
+  "$KEELSON_BINARY" pool create "$work/pool" --name pool --size "$pool_bytes" >/dev/null
   # The data begin below 64 MiB; what is there is zeros already, and stays so.
   [[ $1 == sparse ]] || dd if=/dev/zero of="$work/pool" bs=4M seek=16 count=$(((pool_bytes >> 22) - 16)) oflag=direct conv=notrunc status=none
 }

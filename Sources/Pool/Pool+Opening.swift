@@ -1,6 +1,8 @@
 import Reactor
 
 extension Pool {
+  private static let drillNotice = "this is a drill: what is not flushed is lost when this process is killed; never for service"
+
   public static let defaultClusterBytes: UInt64 = 1 << 20
 
   /// Makes a pool of a file or block device and opens it.
@@ -10,7 +12,8 @@ extension Pool {
   @discardableResult
   public static func format(
     path: String, name: String, clusterBytes: UInt64 = defaultClusterBytes, options: PoolOptions = .standard,
-    createFileBytes: UInt64? = nil, force: Bool = false, integrity: PoolIntegrity = .none, names: DeviceNames = .system
+    createFileBytes: UInt64? = nil, force: Bool = false, integrity: PoolIntegrity = .none, names: DeviceNames = .system,
+    isDrill: Bool = false
   ) throws(PoolError) -> Pool {
     guard Superblock.isValidName(name) else { throw .invalidName(name: name) }
     guard Superblock.clusterSizes.contains(clusterBytes), clusterBytes.nonzeroBitCount == 1 else {
@@ -53,7 +56,7 @@ extension Pool {
       if force { try clearTail(of: file, superblock) }
       try file.synchronize()
       if file.wasCreated { try file.synchronizeDirectory() }
-      return try open(file, lastingName)
+      return try open(file, lastingName, isDrill: isDrill)
     } catch {
       if file.wasCreated { file.removeName() }
       throw error
@@ -69,21 +72,26 @@ extension Pool {
 
   /// Opens a pool that was formatted before, and takes the space that its device has gained since. Another who has it open,
   /// damage, and foreign content are refused.
-  public static func open(path: String, names: DeviceNames = .system) throws(PoolError) -> Pool {
+  ///
+  /// `isDrill`: once its replicas are served, the death of the process is a power loss to it (see `DrillDisk`).
+  public static func open(path: String, names: DeviceNames = .system, isDrill: Bool = false) throws(PoolError) -> Pool {
     let lastingName = names.lastingName(of: path)
-    return try open(try DiskFile(path: lastingName ?? path), lastingName)
+    return try open(try DiskFile(path: lastingName ?? path), lastingName, isDrill: isDrill)
   }
 
-  private static func open(_ file: DiskFile, _ lastingName: String?) throws(PoolError) -> Pool {
+  private static func open(_ file: DiskFile, _ lastingName: String?, isDrill: Bool) throws(PoolError) -> Pool {
     // What a killed process wrote is durable before anything is built on it.
     try file.synchronize()
     var generator = SystemRandomNumberGenerator()
     let opening = try PoolOpening(file, deviceName: lastingName, using: &generator)
-    let (superblock, warnings, notices) = (opening.superblock, opening.warnings, opening.notices)
+    let (superblock, warnings, notices) = (opening.superblock, opening.warnings, opening.notices + (isDrill ? [Self.drillNotice] : []))
     let recovery = opening.takeRecovery()
     let (journal, number) = (recovery.journal, recovery.checkpointNumber)
     var state: PoolState? = recovery.takeState()
-    return Pool(superblock: superblock, storage: .disk(file), location: file.path, warnings: warnings, notices: notices) { disk, report in
+    return Pool(
+      superblock: superblock, storage: .disk(file), location: isDrill ? PoolLocation.drill(path: file.path).description : file.path,
+      warnings: warnings, notices: notices, isDrill: isDrill
+    ) { disk, report in
       PoolEngine(
         superblock: superblock, state: state.take()!, journal: journal, checkpointNumber: number, disk: disk, report: report)
     }

@@ -21,12 +21,14 @@ public final class Pool: Sendable {
 
   public let id: Identifier
   public let name: String
-  /// The path, or `mem:SIZE`.
+  /// The path, `drill:PATH`, or `mem:SIZE`.
   public let location: String
   /// Whether the content ends with the process.
   public let isVolatile: Bool
   /// Whether what was written is as durable as it will be, without a flush. Memory keeps nothing that its end would not take.
   public let isWriteThrough: Bool
+  /// Whether the death of the process is a power loss to the pool: for tests and drills.
+  public let isDrill: Bool
   /// The unit of allocation.
   public let clusterBytes: UInt64
   /// Bytes that replicas can have in all.
@@ -49,11 +51,13 @@ public final class Pool: Sendable {
 
   init(
     superblock: Superblock, storage: Storage, location: String, warnings: [String], notices: [String] = [],
+    isDrill: Bool = false,
     makeEngine: (PoolDisk, PoolReport) -> PoolEngine
   ) {
     id = superblock.id
     name = superblock.name
     self.location = location
+    self.isDrill = isDrill
     self.superblock = superblock
     self.warnings = warnings
     self.notices = notices
@@ -75,10 +79,10 @@ public final class Pool: Sendable {
     }
     self.storage = Mutex(storage)
     let engine = makeEngine(disk, report)
-    engine.bootID = BootIdentifier.current
+    engine.bootID = isDrill ? .random() : BootIdentifier.current
     owner = Mutex(ReactorBound(.caller(engine, disk)))
+    // Goes on beside what is asked of the pool: what there is to do in the background may be any amount.
     engine.resume()
-    disk.drain(all: true)
   }
 
   deinit {
@@ -97,7 +101,7 @@ public final class Pool: Sendable {
       case .reactor(let engine, let reactor): return ReactorBound((engine, reactor))
       case .caller(let engine, let disk):
         body(engine) { result in outcome.value.withLock { $0 = result } }
-        disk.drain(all: true)
+        disk.drain(until: { outcome.value.withLock { $0 != nil } })
       }
       return nil
     }
@@ -169,12 +173,16 @@ public final class Pool: Sendable {
 
   private func hand(_ engine: PoolEngine, _ disk: ImmediateDisk, to reactor: Reactor) -> Bool {
     guard let storage = storage.withLock({ $0 }) else { return false }
+    // What is under way in the background ends here and goes on there.
+    engine.isQuiescing = true
+    disk.drain(until: { false })
     disk.detach()
     switch storage {
-    case .disk(let file): engine.disk = ReactorDisk(file: file, reactor: reactor)
+    case .disk(let file): engine.disk = isDrill ? DrillDisk(file: file, reactor: reactor) : ReactorDisk(file: file, reactor: reactor)
     case .memory(let region): engine.disk = MemoryDisk(region: region, reactor: reactor)
     }
     engine.disk.engine = engine
+    engine.resume()
     return true
   }
 

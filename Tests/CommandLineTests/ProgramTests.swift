@@ -92,15 +92,4 @@ import Testing
     #expect(pools.map(\.text) == ["a=/p/a", "b=/p/b.img", "memory=mem:1MiB"])
     #expect(pools.allSatisfy { $0.createBytes == 1 << 30 })
   }
-
-  @Test func `a pool is formatted once, and again only by force`() throws {
-    let path = FileManager.default.temporaryDirectory.path + "/keelson-pool-\(UUID().uuidString).img"
-    defer { try? FileManager.default.removeItem(atPath: path) }
-    #expect(refusal("pool", "format", path) != nil)
-    #expect(refusal("pool", "format", path, "--name", "disk", "--size", "64MiB") == nil)
-    #expect(refusal("pool", "format", path, "--name", "disk")?.code == "pool_exists")
-    #expect(refusal("pool", "format", path, "--name", "disk", "--force") == nil)
-    #expect(refusal("pool", "format", path, "--name", "No")?.exitStatus == .usage)
-    #expect(refusal("pool", "format", "mem:1MiB")?.exitStatus == .usage)
-  }
 }

@@ -43,7 +43,7 @@ extension EndToEnd {
       defer { try? FileManager.default.removeItem(at: folder) }
       let pool = folder.appending(path: "pool").path
       try expectError(try await Program.run(["pool", "bench", pool, "--size", "8MiB", "--output", "json"]), status: 1)
-      let made = try await Program.run(["pool", "format", pool, "--size", "64MiB", "--output", "json"])
+      let made = try await Program.run(["pool", "create", pool, "--size", "64MiB", "--output", "json"])
       #expect(made.status == 0, "\(made.output)")
       try expectError(try await Program.run(["pool", "bench", pool, "--output", "json"]), status: 2)
       for state in ["fresh", "clone"] {

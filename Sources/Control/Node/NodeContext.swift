@@ -91,7 +91,8 @@ final class NodeContext: Sendable {
     let errors = pool.report.errors
     let usage = pool.usage
     return PoolStatus(
-      name: pool.name, uuid: pool.id.description, kind: pool.isVolatile ? .memory : location.hasPrefix("/dev/") ? .block : .file,
+      name: pool.name, uuid: pool.id.description,
+      kind: pool.isDrill ? .drill : pool.isVolatile ? .memory : location.hasPrefix("/dev/") ? .block : .file,
       path: location, sizeBytes: pool.totalBytes, freeBytes: usage?.freeBytes ?? 0,
       promisedBytes: usage?.promisedBytes ?? 0, clusterBytes: pool.clusterBytes,
       state: pool.report.isFaulted ? .faulted : .ready, message: pool.report.message,

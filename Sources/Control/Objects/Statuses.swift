@@ -52,6 +52,8 @@ public struct PoolStatus: StoredObject {
 
   public enum Kind: String, Codable, Sendable {
     case file, block, memory
+    /// Loses what is not flushed when its node is killed: for tests and drills.
+    case drill
   }
 
   public enum State: String, Codable, Sendable {

@@ -91,6 +91,12 @@ struct Superblock: Equatable, Sendable {
     return UInt64(CheckpointHeader.byteCount) + padded.roundedUpQuotient(by: 4096) * 4096
   }
 
+  /// What the largest change that must be one record may take: of one cluster, every other block and its holes.
+  static func largestGroupBytes(clusterBytes: UInt64) -> Int {
+    let blocks = Int(clusterBytes / PoolGeometry.blockBytes)
+    return MetadataRecord.headerBytes + blocks / 2 * 13 + 2 * (9 + (blocks + 63) / 64 * 8) + 64
+  }
+
   /// Bytes of a checkpoint for replicas and snapshots.
   static func objectBytes(deviceBytes: UInt64) -> UInt64 { min(max(deviceBytes / 1024, 256 << 10), 64 << 20) }
 
@@ -235,6 +241,7 @@ struct Superblock: Equatable, Sendable {
     guard Self.clusterSizes.contains(clusterBytes), clusterBytes.nonzeroBitCount == 1, sectorBytes == 512 || sectorBytes == 4096,
       deviceBytes <= UInt64(Int64.max), clusterCount > 0, clusterCount < UInt64(UInt32.max), dataOffset < deviceBytes,
       dataOffset % clusterBytes == 0, clusterCount <= (deviceBytes - dataOffset) / clusterBytes, Self.journalSizes.contains(journalBytes),
+      Self.largestGroupBytes(clusterBytes: clusterBytes) <= Journal.maximumRecordBytes(ringBytes: journalBytes),
       checkpointSlotBytes <= deviceBytes / 2,
       checkpointSlotBytes >= Self.slotBytes(clusterCount: clusterCount, clusterBytes: clusterBytes, deviceBytes: deviceBytes),
       (journalOffset | journalBytes | checkpointOffset | checkpointSlotBytes | sums.offset | sums.byteCount) % 4096 == 0,

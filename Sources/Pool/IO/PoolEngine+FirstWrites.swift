@@ -239,6 +239,20 @@ extension PoolEngine {
 
   // MARK: Trims
 
+  /// Whether a checkpoint has room for what these entries add: as many holes as there are clusters. Holes cost no cluster, so clones
+  /// that are trimmed could otherwise make any number of them.
+  private func hasRoom(forHolesIn entries: [MetadataEntry]) -> Bool {
+    func added(_ entry: MetadataEntry) -> Int {
+      guard case .holes(let layer, let logical, _) = entry else { return 0 }
+      return state.holes[.init(layer: layer, logical: logical)] == nil ? 1 : 0
+    }
+    let count = entries.reduce(0) { $0 + added($1) }
+    if journal == nil || count == 0 || state.holes.count + count <= geometry.clusterCount / 2 { return true }
+    let staged = stagedEntries.reduce(0) { $0 + added($1) }
+    let waiting = commits.reduce(staged) { $1.entries.reduce($0) { $0 + added($1) } }
+    return state.holes.count + waiting + count <= geometry.clusterCount
+  }
+
   /// Clusters that one step of a trim looks at.
   private static let trimLookups: UInt64 = 4096
 
@@ -271,6 +285,10 @@ extension PoolEngine {
       let first = Int((max(offset, base) &- base) >> PoolGeometry.blockShift)
       let stop = Int((min(end, base &+ geometry.clusterBytes) &- base) >> PoolGeometry.blockShift)
       state.planTrim(layerIndex: layerIndex, logical: UInt32(logical), first: first, stop: stop) { entries.append($0) }
+    }
+    guard hasRoom(forHolesIn: entries) else {
+      release(claimsOf: index)
+      return finish(index, .capacityExceeded)
     }
     devices[deviceIndex].changing += 1
     if entries.isEmpty {

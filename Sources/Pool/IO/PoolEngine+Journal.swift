@@ -207,7 +207,7 @@ extension PoolEngine {
 
   /// Metadata cannot be written: nothing changes any more, and reads go on.
   func fault(_ operation: PoolReport.Operation, code: Int32, what: String) {
-    report.fault(operation, code: code, what: what)
+    report.fault(operation, code: code, what: what, offsetBytes: disk.takeFailedOffset())
     failStaged()
     let waiters = syncWaiters
     syncWaiters = []
@@ -220,6 +220,7 @@ extension PoolEngine {
       if unsafe slots[Int(index)].operation == .read { advance(index) } else { finish(index, .writeFault) }
     }
     if parked.contains(Self.sweeperHolder) { sweepNext() }
+    if parked.contains(Self.dismantlerHolder) { abandonDismantling() }
     if isQuiescing { checkQuiescent() }
   }
 
@@ -250,7 +251,7 @@ extension PoolEngine {
       cleanerStep = .idle
       cleaning = nil
     case .readier: readying = []
-    case .dismantler: dismantling = nil
+    case .dismantler: abandonDismantling()
     case .checkpoint: checkpoint = nil
     case .marker: marksFailed()
     case .sums: savingEnded()

@@ -82,6 +82,10 @@ import Reactor
   var actions: [Int: (PoolError?) -> Void] = [:]
   var nextAction = 0
   var busy: Set<Identifier> = []
+  /// Layers whose replicas are being made larger.
+  var growing: Set<UInt32> = []
+  /// Replicas that are being frozen: what would change them waits.
+  var freezing: Set<Identifier> = []
   var layerWaiters: [(layer: UInt32, action: Int)] = []
   var drainWaiters: [(replica: Identifier, action: Int)] = []
   var bootID = Identifier.none
@@ -272,6 +276,8 @@ import Reactor
       if unsafe slot.pointee.operation != .write && !devices[deviceIndex].isThick {
         let place = state.locate(layerIndex: layer, offset: offset, end: pieceEnd)
         if place.storageOffset == nil && place.byteCount == pieceEnd &- offset {
+          // It may be another's record that made them zeros.
+          unsafe slot.pointee.needsFlush = unsafe slot.pointee.needsFlush || !isMetadataDurable
           unsafe movePast(slot)
           return advance(index)
         }
@@ -377,10 +383,15 @@ import Reactor
     let slot = unsafe slots + Int(index)
     let isRead = phase == .reading || phase == .fillingHead || phase == .fillingTail
     unsafe report.note(
-      isRead ? .read : .write, code: -result, replica: devices[Int(slot.pointee.device)].replica, offsetBytes: slot.pointee.offset)
+      isRead ? .read : .write, code: -result, replica: devices[Int(slot.pointee.device)].replica, offsetBytes: slot.pointee.offset,
+      storageOffsetBytes: disk.takeFailedOffset())
     if phase != .reading {
       if sums != nil, phase != .fillingHead, phase != .fillingTail { noteFailedWrite(index) }
-      if phase != .overwriting { release(claimsOf: index) }
+      if phase != .overwriting {
+        // Parts of it may be there, in blocks that hold no data.
+        unsafe state.clusters.stale.insert(Int(UInt32(bitPattern: slot.pointee.cluster)))
+        release(claimsOf: index)
+      }
       unsafe doneChanging(slot)
     }
     let isRequestRead = unsafe slot.pointee.operation == .read

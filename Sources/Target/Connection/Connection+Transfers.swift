@@ -16,6 +16,7 @@ extension Connection {
         unsafe memory.release(buffer, of: share, isForCapsule: slots[index].isBufferForCapsule)
       }
     }
+    identifiers.remove(index, in: slots)
     slots.free(index)
   }
 

@@ -58,11 +58,10 @@ extension Command {
     }
     let pools = try self.pools(arguments)
     for pool in pools {
-      if case .path(let path) = pool.location {
-        throw .usage(
-          "--pool '\(path)' is one file or device, but every node needs its own",
-          hint: "Use --pool-size for pools in files, or --pool mem:SIZE; 'keelson node' takes any.")
-      }
+      if case .memory = pool.location { continue }
+      throw .usage(
+        "--pool '\(pool.location)' is one file or device, but every node needs its own",
+        hint: "Use --pool-size for pools in files, or --pool mem:SIZE; 'keelson node' takes any.")
     }
     let listen = try numericHost(arguments.text("listen") ?? "", option: "listen")
     var options = DevOptions(

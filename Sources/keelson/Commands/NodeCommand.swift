@@ -16,7 +16,8 @@ extension Command {
         OptionDeclaration("peer", .text("ADDR:PORT"), help: "where other nodes reach it, if not at --advertise"),
         OptionDeclaration(
           "pool", .text("[NAME=]PATH|mem:SIZE"), isRepeated: true,
-          help: "a pool in a file, on a disk, or volatile in memory; several with commas or several options"),
+          help: "a pool in a file, on a disk, or volatile in memory; several with commas or several options; "
+            + "drill:PATH loses what is not flushed when the node is killed, for tests only"),
         OptionDeclaration("pool-size", .size, help: "create pool files that are missing, sparse, in this size"),
         integrityOption,
         OptionDeclaration("reactors", .integer(1...64), defaultText: "1", help: "threads for I/O, one per processor at most"),

@@ -60,7 +60,8 @@ extension Command {
       json: [
         "name": .string(option.name), "uuid": .string("\(identifier)"), "path": .string(location), "size": .unsigned(size),
         "cluster_size": .unsigned(clusterBytes), "overcommit": .unsigned(UInt64(options.overcommitPercent)),
-        "region_size": .unsigned(options.regionBytes), "hot_regions": .unsigned(UInt64(options.maximumHotRegions)), "integrity": .string(integrity(arguments).rawValue),
+        "region_size": .unsigned(options.regionBytes), "hot_regions": .unsigned(UInt64(options.maximumHotRegions)),
+        "integrity": .string(integrity(arguments).rawValue),
       ]
     ) { _ in
       let limit = PoolPicture.limitText(percent: options.overcommitPercent, sizeBytes: size)

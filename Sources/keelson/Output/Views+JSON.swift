@@ -20,12 +20,12 @@ extension VolumeView {
       .init("id", .string("\(id)")),
       .init("size", .unsigned(size)),
       .init("block_size", .unsigned(UInt64(blockSize))),
-      .init("thick", .bool(isThick)),
       .init("state", .string(state.rawValue)),
       .init("nexus", nexus.map { ["node": .string($0.node)] } ?? .null),
       .init("replicas", .array(replicaValues)),
       .init("paths", .array(pathValues)),
     ]
+    if let isThick { members.append(.init("thick", .bool(isThick))) }
     if let message { members.append(.init("message", .string(message))) }
     return .object(members)
   }

@@ -33,7 +33,7 @@ extension VolumeView {
     var text = "volume \(style.applied(.bold, to: name)) is \(style.applied(tone(of: state.rawValue), to: state.rawValue))"
     text += message.map { ": \($0)\n" } ?? "\n"
     text +=
-      "  id      \(id)\n  size    \(ByteSize.text(size)) in blocks of \(blockSize) bytes\(isThick ? ", thick: all of its space is taken" : "")\n"
+      "  id      \(id)\n  size    \(ByteSize.text(size)) in blocks of \(blockSize) bytes\(isThick == true ? ", thick: all of its space is taken" : "")\n"
     if let nexus { text += "  nexus   on \(nexus.node)\n" }
     if !replicas.isEmpty {
       var table = TextTable([.init("replica"), .init("node"), .init("pool"), .init("state")])

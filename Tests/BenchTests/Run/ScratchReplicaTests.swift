@@ -44,7 +44,7 @@ import Testing
     let scratch = ScratchReplica(poolPath: path, sizeBytes: Self.mebibyte, state: .fresh)
     #expect(throws: BenchRunError.self) { try scratch.prepare { _ in } }
     try withPool(Pool.format(path: path, name: "p", createFileBytes: 64 * Self.mebibyte)) { _ in
-      #expect(throws: BenchRunError.self) { try scratch.prepare { _ in } }
+      _ = #expect(throws: BenchRunError.self) { try scratch.prepare { _ in } }
     }
   }
 

@@ -60,10 +60,8 @@ import Testing
   /// A pool with replicas, snapshots and data, as an image with its superblock.
   private func pool(_ seed: UInt64) -> (PoolSimulation, [UInt8]) {
     let simulation = PoolSimulation(seed: seed)
-    for _ in 0..<3 { simulation.runChange() }
-    for _ in 0..<25 {
-      if Int.random(in: 0..<4, using: &simulation.generator) == 0 { simulation.runChange() } else { simulation.runBatch() }
-    }
+    simulation.run(.create)
+    for _ in 0..<25 { simulation.runRound() }
     var image = simulation.disk.image
     for offset in Superblock.copyOffsets {
       image.replaceSubrange(Int(offset)..<Int(offset) + 4096, with: simulation.superblock.encoded())
@@ -80,14 +78,14 @@ import Testing
       let opening = try PoolOpening(storage, using: &generator)
       let superblock = opening.superblock
       let state = opening.takeRecovery().takeState()
-      for id in simulation.contents.keys.sorted() {
+      for id in simulation.model.objects.keys.sorted() {
         guard state.replicas[id] != nil || state.snapshots[id] != nil else {
           Issue.record("\(place): \(id) is gone")
           return nil
         }
-        #expect(simulation.content(of: id, storage.image, state) == simulation.contents[id]!.current, "\(place): \(id) differs")
+        #expect(simulation.content(of: id, storage.image, state) == simulation.model.objects[id]!.current, "\(place): \(id) differs")
       }
-      #expect(state.replicas.count + state.snapshots.count == simulation.contents.count, "\(place)")
+      #expect(state.replicas.count + state.snapshots.count == simulation.model.objects.count, "\(place)")
       var check = PoolCheck(storage)
       try check.run()
       #expect(check.report.isSound, "\(place): \(check.report.findings)")
@@ -100,7 +98,7 @@ import Testing
 
   @Test(arguments: [(64 << 10, false), (6 << 20, true)]) func `either the old pool or the larger one`(addedBytes: Int, moves: Bool) {
     var (kept, taken) = (0, 0)
-    for seed in PowerLossTests.seeds(3) {
+    for seed in Seeds.first(3) {
       var generator = SeededGenerator(seed: seed)
       let (simulation, image) = pool(seed &+ 900_000)
       // What lies in the new space is anything.
