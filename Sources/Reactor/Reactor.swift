@@ -266,8 +266,8 @@ public final class Reactor {
   public func abandon() {
     precondition(virtualClock != nil, "only a simulated reactor can be abandoned")
     timers = TimerHeap()
-    deferred = DeferredEvents()
-    flushRequests = []
+    deferred.value = DeferredEvents()
+    flushRequests.value = []
     handlers.removeAll()
     while let dead = unsafe handlers.popRemoved() { unsafe dead.release() }
   }

@@ -61,7 +61,7 @@ import Synchronization
   mutating func removeAll() {
     for index in 1..<used {
       guard let reference = unsafe slots[index] else { continue }
-      unsafe reference._withUnsafeGuaranteedRef { $0.handlerID = .none }
+      unsafe reference._withUnsafeGuaranteedRef { $0.identifier = .none }
       unsafe slots[index] = nil
       unsafe generations[index] &+= 1
       unsafe removed.append(reference)
