@@ -27,8 +27,11 @@ import Reactor
   /// A stack of the free slots' numbers.
   private let freeSlots: UnsafeMutablePointer<UInt32>
   private var freeCount: Int
-  /// Slots that wait for a device that was busy.
+  /// Slots that wait for a device that was busy or whose connection was lost.
   private var deferredCount = 0
+  /// When the first request was lost for want of a connection; nil while there is one.
+  private var lossNanoseconds: UInt64?
+  private var pauses = BenchPauses()
   private(set) var phase = BenchPhase.idle
   private var startNanoseconds: UInt64 = 0
   private var endNanoseconds: UInt64 = 0
@@ -143,7 +146,7 @@ import Reactor
     }
     return BenchJobResult(
       meter: meter, runtimeNanoseconds: endNanoseconds &- startNanoseconds, errors: errors, firstError: firstError, gaveUp: gaveUp,
-      verification: verification)
+      verification: verification, pauses: pauses)
   }
 
   // MARK: - The device's side
@@ -154,17 +157,40 @@ import Reactor
     let index = Int(truncatingIfNeeded: token)
     precondition(unsafe slots[index].state == .inFlight, "a request completed twice")
     let startedAt = unsafe slots[index].startNanoseconds
+    if status.isWithoutPath {
+      if mayReconnect(now) {
+        unsafe slots[index].wasLost = true
+        putOff(index, now)
+        return
+      }
+    } else if let lost = lossNanoseconds {
+      pauses.add(now &- lost)
+      lossNanoseconds = nil
+    }
     if status == .busy && now &- startedAt < Self.busyTimeoutNanoseconds {
-      unsafe slots[index].state = .deferred
-      deferredCount += 1
       meter.busyRetries.addAsOwner()
-      advance(now, retriesDeferred: false)
+      putOff(index, now)
       return
     }
     if phase <= .draining { endNanoseconds = now }
     settle(index, status, now)
     release(index)
     advance(now, retriesDeferred: true)
+  }
+
+  /// Keeps a request that the device did not carry out, to submit it again.
+  private func putOff(_ index: Int, _ now: UInt64) {
+    unsafe slots[index].state = .deferred
+    deferredCount += 1
+    advance(now, retriesDeferred: false)
+  }
+
+  /// Whether a request that was just lost is kept. The time counts from the first loss.
+  private func mayReconnect(_ now: UInt64) -> Bool {
+    if plan.reconnectNanoseconds == 0 || isCutShort || gaveUp { return false }
+    let lost = lossNanoseconds ?? now
+    lossNanoseconds = lost
+    return now &- lost < plan.reconnectNanoseconds
   }
 
   // MARK: - Phases
@@ -191,7 +217,7 @@ import Reactor
       }
     }
     if phase == .draining {
-      if deferredCount > 0 && (isCutShort || gaveUp || now >= deadlineNanoseconds) { cancelDeferred() }
+      if deferredCount > 0 && (isCutShort || gaveUp || now >= deadlineNanoseconds) { cancelDeferred(now) }
       if deferredCount > 0 && retriesDeferred { retryDeferred() }
       if freeCount < plan.depth { return }
       enter(.flushing)
@@ -297,15 +323,27 @@ import Reactor
   }
 
   private func retryDeferred() {
+    let isLost = lossNanoseconds != nil
+    // Without a connection one request asks for all.
+    if isLost && inFlightCount > 0 { return }
     for index in 0..<plan.depth where unsafe slots[index].state == .deferred {
       deferredCount -= 1
       submit(index)
+      if isLost { return }
     }
   }
 
-  /// Gives up the requests that a busy device has not taken: nothing of them happened.
-  private func cancelDeferred() {
+  /// Gives up the requests that a busy device has not taken: nothing of them happened. Those that were lost may have happened:
+  /// they are sent again as long as there is time, or fail.
+  private func cancelDeferred(_ now: UInt64) {
     for index in 0..<plan.depth where unsafe slots[index].state == .deferred {
+      if unsafe slots[index].wasLost {
+        if !isCutShort && !gaveUp { continue }
+        deferredCount -= 1
+        settle(index, .connectionLost, now)
+        release(index)
+        continue
+      }
       deferredCount -= 1
       if unsafe plan.verify && slots[index].operation == .write { unsafe table.endWrite(slots[index].block, .withoutEffect) }
       release(index)
@@ -314,7 +352,9 @@ import Reactor
 
   private func takeSlot() -> Int {
     freeCount -= 1
-    return unsafe Int(freeSlots[freeCount])
+    let index = unsafe Int(freeSlots[freeCount])
+    unsafe slots[index].wasLost = false
+    return index
   }
 
   private func release(_ index: Int) {
@@ -350,7 +390,8 @@ import Reactor
 
   private func settleVerified(_ index: Int, _ slot: BenchSlot, _ status: BlockStatus) {
     if slot.operation == .write {
-      table.endWrite(slot.block, status == .success ? .completed : status.isWithoutEffect ? .withoutEffect : .unknown)
+      let isWithoutEffect = status.isWithoutEffect && !slot.wasLost
+      table.endWrite(slot.block, status == .success ? .completed : isWithoutEffect ? .withoutEffect : .unknown)
       return
     }
     if slot.operation != .read || !slot.isChecked { return }
@@ -394,6 +435,9 @@ import Reactor
 }
 
 extension BlockStatus {
+  /// Whether nobody was there who could carry the request out.
+  var isWithoutPath: Bool { self == .connectionLost || self == .inaccessible }
+
   /// Whether a request that ended so has had no effect and never will.
   var isWithoutEffect: Bool {
     switch self {

@@ -28,4 +28,17 @@ public struct BenchJobResult: Sendable {
   /// The job gave up at the plan's `maximumErrorCount`.
   public var gaveUp: Bool
   public var verification: Verification?
+  public var pauses = BenchPauses()
+}
+
+/// The times without a connection that a job lived through.
+public struct BenchPauses: Sendable, Equatable {
+  public var count = 0
+  /// From the first request that was lost to the first that was answered again.
+  public var longestNanoseconds: UInt64 = 0
+
+  mutating func add(_ nanoseconds: UInt64) {
+    count += 1
+    longestNanoseconds = max(longestNanoseconds, nanoseconds)
+  }
 }

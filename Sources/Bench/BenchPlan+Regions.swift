@@ -10,7 +10,12 @@ public struct BenchPlanError: Error, Equatable, Sendable {
 extension BenchPlan {
   /// Checks the plan against a target and divides the target among the jobs, in equal parts of whole blocks.
   public func regions(deviceSizeBytes: UInt64, deviceBlockBytes: UInt32) throws(BenchPlanError) -> [BenchRegion] {
-    try check(deviceBlockBytes: deviceBlockBytes)
+    try check()
+    if blockBytes % UInt64(deviceBlockBytes) != 0 {
+      throw BenchPlanError(
+        message: "--bs is \(blockBytes) bytes, but the target takes multiples of \(deviceBlockBytes)",
+        hint: "Use --bs \(max(4096, deviceBlockBytes)).")
+    }
     let size = sizeBytes ?? deviceSizeBytes
     if size > deviceSizeBytes {
       throw BenchPlanError(
@@ -39,11 +44,10 @@ extension BenchPlan {
     return (0..<UInt64(jobCount)).map { BenchRegion(offsetBytes: $0 * blockCount * blockBytes, blockCount: blockCount) }
   }
 
-  private func check(deviceBlockBytes: UInt32) throws(BenchPlanError) {
-    if blockBytes == 0 || blockBytes % UInt64(deviceBlockBytes) != 0 {
-      throw BenchPlanError(
-        message: "--bs is \(blockBytes) bytes, but the target takes multiples of \(deviceBlockBytes)",
-        hint: "Use --bs \(max(4096, deviceBlockBytes)).")
+  /// Checks what can be said without a target: before one is opened, created or connected to.
+  public func check() throws(BenchPlanError) {
+    if blockBytes == 0 || blockBytes % 512 != 0 {
+      throw BenchPlanError(message: "--bs is \(blockBytes) bytes, but every target takes multiples of 512", hint: "Use --bs 4096.")
     }
     if blockBytes > BlockDevice.maximumTransferBytes {
       throw BenchPlanError(
@@ -66,6 +70,11 @@ extension BenchPlan {
     }
     if runtimeNanoseconds == 0 {
       throw BenchPlanError(message: "--runtime is 0", hint: "Use --runtime 10s.")
+    }
+    if let sizeBytes, sizeBytes / blockBytes < UInt64(jobCount) {
+      throw BenchPlanError(
+        message: "\(sizeBytes) bytes hold no block of \(blockBytes) bytes for each of \(jobCount) job(s)",
+        hint: "Use a larger --size, a smaller --bs or fewer --jobs.")
     }
     if verify && !pattern.writes {
       throw BenchPlanError(

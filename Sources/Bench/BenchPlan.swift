@@ -44,12 +44,14 @@ public struct BenchPlan: Sendable, Equatable {
   public var flushAtEnd: Bool
   /// A job gives up at this many errors.
   public var maximumErrorCount: UInt64
+  /// How long requests whose connection was lost are kept and sent again, as a host's block layer does; 0 makes each an error.
+  public var reconnectNanoseconds: UInt64
 
   public init(
     pattern: Pattern = .randread, readPercent: Int = 70, blockBytes: UInt64 = 4096, depth: Int = 32, jobCount: Int = 1,
     runtimeNanoseconds: UInt64? = nil, sizeBytes: UInt64? = nil, stopsAfterOnePass: Bool = false, verify: Bool = false,
     seed: UInt64 = 1, forceUnitAccess: Bool = false, flushEveryWrites: UInt32 = 0, flushAtEnd: Bool = false,
-    maximumErrorCount: UInt64 = 1000
+    maximumErrorCount: UInt64 = 1000, reconnectNanoseconds: UInt64 = 0
   ) {
     self.pattern = pattern
     self.readPercent = readPercent
@@ -65,6 +67,7 @@ public struct BenchPlan: Sendable, Equatable {
     self.flushEveryWrites = flushEveryWrites
     self.flushAtEnd = flushAtEnd
     self.maximumErrorCount = maximumErrorCount
+    self.reconnectNanoseconds = reconnectNanoseconds
   }
 
   /// The memory one job needs for its payloads, in bytes.

@@ -121,6 +121,8 @@ extension BenchReport {
     }
     members.append(.init("gave_up", .bool(gaveUp)))
     members.append(.init("busy_retries", .unsigned(busyRetryCount)))
+    members.append(.init("reconnects", .unsigned(UInt64(pauses.count))))
+    members.append(.init("longest_pause_ns", .unsigned(pauses.longestNanoseconds)))
     return members
   }
 }

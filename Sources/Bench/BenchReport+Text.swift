@@ -16,7 +16,7 @@ extension BenchReport {
       if operations > 0 { text += ", \(DecimalText.fixed(used / operations / 1e3, decimals: 2)) us per request" }
       text += "\n"
     }
-    return text + verificationText() + errorText()
+    return text + pauseText() + verificationText() + errorText()
   }
 
   var directions: [(name: String, direction: Direction)] { [("read", reads), ("write", writes), ("flush", flushes)] }
@@ -87,6 +87,13 @@ extension BenchReport {
   }
 
   private static func exponent(_ value: UInt64) -> Int { value == 0 ? 0 : 63 - value.leadingZeroBitCount }
+
+  private func pauseText() -> String {
+    if pauses.count == 0 { return "" }
+    let times = pauses.count == 1 ? "once" : "\(pauses.count) times"
+    return "\nreconnected \(times), after a pause of \(pauses.count == 1 ? "" : "at most ")"
+      + "\(latencyText(Double(pauses.longestNanoseconds)))\n"
+  }
 
   private func verificationText() -> String {
     guard let verification else { return "" }

@@ -34,6 +34,8 @@ public struct BenchReport: Sendable {
   public let firstError: BenchError?
   public let gaveUp: Bool
   public let busyRetryCount: UInt64
+  /// Of the job that had most of them, and the longest of any.
+  public let pauses: BenchPauses
   public let verification: Verification?
   /// Processor time of this process during the run, if it was measured.
   public let processorTime: ProcessorTime?
@@ -67,6 +69,8 @@ public struct BenchReport: Sendable {
     firstError = results.compactMap(\.firstError).min { $0.afterNanoseconds < $1.afterNanoseconds }
     gaveUp = results.contains { $0.gaveUp }
     busyRetryCount = results.reduce(0) { $0 + $1.meter.busyRetries.value }
+    pauses = BenchPauses(
+      count: results.map(\.pauses.count).max() ?? 0, longestNanoseconds: results.map(\.pauses.longestNanoseconds).max() ?? 0)
     let parts = results.compactMap(\.verification)
     if parts.isEmpty {
       verification = nil

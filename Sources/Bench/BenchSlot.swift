@@ -5,7 +5,7 @@ struct BenchSlot {
   enum State: UInt8 {
     case free
     case inFlight
-    /// The device was busy; to be submitted again.
+    /// The device was busy, or its connection lost; to be submitted again.
     case deferred
   }
 
@@ -13,6 +13,8 @@ struct BenchSlot {
   var operation = BlockOperation.read
   /// For a read: whether the data can be judged.
   var isChecked = false
+  /// Its connection was lost once: what happens later does not say that nothing happened then.
+  var wasLost = false
   /// Within the job's region.
   var block: UInt64 = 0
   /// For a write in a verified run: its version. For a checked read: the version complete at submission.

@@ -46,20 +46,22 @@ import NVMe
 /// The fixed command slots of a queue.
 ///
 /// Invariant: a slot is on the free stack exactly when its kind is `free`. A command identifier is the slot's index in its low
-/// bits with the slot's generation above; it is never FFFFh.
+/// bits with the slot's generation above; it is never FFFFh. All state is behind constant pointers, so that a class that holds this
+/// in a constant makes no exclusivity checks.
 @safe struct CommandSlots: ~Copyable {
   static let indexBits = 10
   private static let generationMask: UInt8 = 0x1F
 
   let capacity: Int
-  private(set) var freeCount: Int
+  private let stackHeight: UnsafeMutablePointer<Int>
   private let slots: UnsafeMutablePointer<CommandSlot>
   private let freeStack: UnsafeMutablePointer<UInt16>
 
   init(capacity: Int) {
     precondition(capacity >= 1 && capacity <= 1 << Self.indexBits)
     self.capacity = capacity
-    freeCount = capacity
+    unsafe stackHeight = .allocate(capacity: 1)
+    unsafe stackHeight.initialize(to: capacity)
     unsafe slots = .allocate(capacity: capacity)
     unsafe slots.initialize(repeating: CommandSlot(), count: capacity)
     unsafe freeStack = .allocate(capacity: capacity)
@@ -67,10 +69,13 @@ import NVMe
   }
 
   deinit {
+    unsafe stackHeight.deallocate()
     unsafe slots.deallocate()
     unsafe freeStack.deallocate()
   }
 
+  @inline(__always)
+  var freeCount: Int { unsafe stackHeight.pointee }
   var usedCount: Int { capacity &- freeCount }
 
   subscript(index: Int) -> CommandSlot {
@@ -78,7 +83,7 @@ import NVMe
       precondition(index >= 0 && index < capacity)
       return unsafe UnsafePointer(slots + index)
     }
-    @inline(__always) unsafeMutableAddress {
+    @inline(__always) nonmutating unsafeMutableAddress {
       precondition(index >= 0 && index < capacity)
       return unsafe slots + index
     }
@@ -86,19 +91,19 @@ import NVMe
 
   /// Takes a free slot; there must be one.
   @inline(__always)
-  mutating func take() -> Int {
+  func take() -> Int {
     precondition(freeCount > 0)
-    freeCount &-= 1
+    unsafe stackHeight.pointee &-= 1
     return Int(unsafe freeStack[freeCount])
   }
 
   @inline(__always)
-  mutating func release(_ index: Int) {
+  func release(_ index: Int) {
     precondition(self[index].kind != .free)
     self[index].kind = .free
     self[index].generation = (self[index].generation &+ 1) & Self.generationMask
     unsafe freeStack[freeCount] = UInt16(truncatingIfNeeded: index)
-    freeCount &+= 1
+    unsafe stackHeight.pointee &+= 1
   }
 
   @inline(__always)

@@ -31,7 +31,7 @@ import Transport
   private let wantsDataDigest: Bool
   private(set) var state = State.initializing
 
-  var slots: CommandSlots
+  let slots: CommandSlots
   /// MAXH2CDATA in bytes.
   private(set) var maximumDataPDUBytes: UInt32 = 4096
   /// The controller's data alignment (CPDA) in bytes.

@@ -30,7 +30,7 @@ import Reactor
   private let blockShift: UInt64
   private let timeoutNanoseconds: UInt64
   private var shape: NamespaceShape
-  private var requests: RequestTable
+  private let requests: RequestTable
   /// The connected I/O queues; the association keeps them alive until `stop`.
   private let queues: UnsafeMutablePointer<Unmanaged<HostQueue>>
   private var queueCount = 0

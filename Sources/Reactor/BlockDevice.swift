@@ -70,14 +70,16 @@ open class BlockDevice: EventHandler {
   public static let maximumTransferBytes: UInt64 = 1 << 20
 
   /// Size in bytes, a multiple of `blockSizeBytes`.
-  public private(set) final var sizeBytes: UInt64
+  public final var sizeBytes: UInt64 { size }
+  // Stored apart, as reading a stored property of another module costs an exclusivity check.
+  private final var size: UInt64
   /// 512 or 4096: offsets and counts are multiples of it.
   public final let blockSizeBytes: UInt32
 
   public init(sizeBytes: UInt64, blockSizeBytes: UInt32) {
     precondition(blockSizeBytes == 512 || blockSizeBytes == 4096)
     precondition(sizeBytes % UInt64(blockSizeBytes) == 0)
-    self.sizeBytes = sizeBytes
+    size = sizeBytes
     self.blockSizeBytes = blockSizeBytes
     super.init()
   }
@@ -92,7 +94,6 @@ open class BlockDevice: EventHandler {
   open func discardUnstarted(of client: BlockClient) {}
 
   /// Whether a request lies inside the device and has the right multiples. Devices check this; clients need not.
-  @inlinable
   public final func accepts(_ request: BlockRequest) -> Bool {
     let mask = UInt64(blockSizeBytes) - 1
     if request.operation == .flush { return true }
@@ -104,6 +105,6 @@ open class BlockDevice: EventHandler {
   /// The device grew (never shrinks).
   public final func grow(toSizeBytes newSize: UInt64) {
     precondition(newSize >= sizeBytes && newSize % UInt64(blockSizeBytes) == 0)
-    sizeBytes = newSize
+    size = newSize
   }
 }

@@ -5,7 +5,7 @@ import Glibc
 ///
 /// Invariants: every buffer is naturally aligned to its (power of two) size; the free blocks of an order are on that order's
 /// list; two free buddies of one order do not exist. Owned by one reactor, not thread-safe. Allocation and release take a few
-/// steps per order and never touch the heap.
+/// steps per order and never touch the heap. What changes is behind constant pointers, so that no access costs an exclusivity check.
 @safe public struct BufferArena: ~Copyable {
   /// The smallest buffer, and the alignment of all.
   public static let unitBytes = 4096
@@ -18,7 +18,7 @@ import Glibc
   /// Bytes in all, a multiple of `maximumBufferBytes`.
   public let byteCount: Int
   /// Bytes handed out now (rounded up to buffer sizes).
-  public private(set) var usedBytes = 0
+  public var usedBytes: Int { unsafe used.pointee }
 
   /// All of it, to register with the kernel.
   var memory: UnsafeMutableRawBufferPointer { unsafe UnsafeMutableRawBufferPointer(start: base, count: byteCount) }
@@ -28,6 +28,7 @@ import Glibc
   /// Per unit: the order of the block starting there, plus `freeBit` while it is free, or `inside`.
   private let state: UnsafeMutablePointer<UInt8>
   private let heads: UnsafeMutablePointer<Int32>
+  private let used: UnsafeMutablePointer<Int>
 
   private static let freeBit: UInt8 = 0x80
   private static let inside: UInt8 = 0x7F
@@ -54,6 +55,8 @@ import Glibc
     unsafe previous = .allocate(capacity: units)
     unsafe state = .allocate(capacity: units)
     unsafe heads = .allocate(capacity: Self.maximumOrder + 1)
+    unsafe used = .allocate(capacity: 1)
+    unsafe used.initialize(to: 0)
     unsafe next.initialize(repeating: -1, count: units)
     unsafe previous.initialize(repeating: -1, count: units)
     unsafe state.initialize(repeating: Self.inside, count: units)
@@ -68,6 +71,7 @@ import Glibc
     unsafe previous.deallocate()
     unsafe state.deallocate()
     unsafe heads.deallocate()
+    unsafe used.deallocate()
   }
 
   /// What a buffer of at least `byteCount` bytes (1 … `maximumBufferBytes`) takes of an arena: a power of two.
@@ -77,7 +81,7 @@ import Glibc
   }
 
   /// A buffer of at least `byteCount` bytes (1 … `maximumBufferBytes`), or nil when none is free.
-  public mutating func allocate(byteCount: Int) -> UnsafeMutableRawPointer? {
+  public func allocate(byteCount: Int) -> UnsafeMutableRawPointer? {
     precondition(byteCount > 0 && byteCount <= Self.maximumBufferBytes)
     let units = (byteCount + Self.unitBytes - 1) / Self.unitBytes
     let order = units <= 1 ? 0 : Int.bitWidth - (units - 1).leadingZeroBitCount
@@ -91,17 +95,17 @@ import Glibc
       push(unit + 1 << found, order: found)
     }
     unsafe state[unit] = UInt8(order)
-    usedBytes += Self.unitBytes << order
+    unsafe used.pointee += Self.unitBytes << order
     return unsafe base + unit * Self.unitBytes
   }
 
   /// Gives a buffer back. Nothing in flight may refer to it any more (R11).
-  public mutating func release(_ buffer: UnsafeMutableRawPointer) {
+  public func release(_ buffer: UnsafeMutableRawPointer) {
     unsafe precondition(contains(buffer, byteCount: 1))
     var unit = unsafe (buffer - base) / Self.unitBytes
     var order = Int(unsafe state[unit])
     precondition(order <= Self.maximumOrder, "the buffer is not allocated")
-    usedBytes -= Self.unitBytes << order
+    unsafe used.pointee -= Self.unitBytes << order
     unsafe state[unit] = Self.inside
     while order < Self.maximumOrder {
       let buddy = unit ^ (1 << order)
@@ -120,7 +124,7 @@ import Glibc
     return offset < UInt(byteCount) && UInt(count) <= UInt(byteCount) - offset
   }
 
-  private mutating func push(_ unit: Int, order: Int) {
+  private func push(_ unit: Int, order: Int) {
     let head = unsafe heads[order]
     unsafe next[unit] = head
     unsafe previous[unit] = -1
@@ -129,7 +133,7 @@ import Glibc
     unsafe state[unit] = Self.freeBit | UInt8(order)
   }
 
-  private mutating func remove(_ unit: Int, order: Int) {
+  private func remove(_ unit: Int, order: Int) {
     let before = unsafe previous[unit]
     let after = unsafe next[unit]
     if before >= 0 { unsafe next[Int(before)] = after } else { unsafe heads[order] = after }

@@ -14,7 +14,9 @@ open class BlockClient {
 /// through one table load and no existential container. Register it with `Reactor.register` to get the id that operations name.
 open class EventHandler: BlockClient {
   /// Set while registered.
-  public internal(set) final var handlerID = HandlerID.none
+  public final var handlerID: HandlerID { identifier }
+  // Stored apart, as reading a stored property of another module costs an exclusivity check.
+  final var identifier = HandlerID.none
   /// Whether it is on the reactor's list of those to flush at the end of this pass.
   final var isFlushRequested = false
 

@@ -35,21 +35,23 @@ public final class Reactor {
   /// Why io_uring was not chosen, if it was asked for or tried.
   public let fallbackReason: String?
   /// Payload buffers for commands of hosts.
-  public var arena: BufferArena
+  public let arena: BufferArena
   /// Payload buffers for commands of nexuses to replicas: apart, so that neither side ever waits for the other (R14).
-  public var replicaArena: BufferArena
+  public let replicaArena: BufferArena
   /// One largest buffer for work on behalf of commands that already hold payload buffers (read-modify-write): were it to wait
   /// for the arena, the commands that fill the arena could wait for it (R14).
-  public var reserveArena: BufferArena
+  public let reserveArena: BufferArena
   /// Time at the start of this pass, CLOCK_MONOTONIC.
-  public private(set) var now: UInt64
+  public var now: UInt64 { passStart }
 
   private(set) var engine: IOEngine
   private let configuration: Configuration
+  // Private, and read through methods: what other modules read directly costs them an exclusivity check.
+  private var passStart: UInt64
   private var handlers: HandlerTable
-  private var deferred = DeferredEvents()
+  private let deferred = Cell(DeferredEvents())
   private var timers = TimerHeap()
-  private var flushRequests: [HandlerID] = []
+  private let flushRequests = Cell([HandlerID]())
   private var hot: [HandlerID] = []
   private let mailbox = Mailbox()
   private var isStopping = false
@@ -75,10 +77,10 @@ public final class Reactor {
     self.arena = arena
     self.replicaArena = replicaArena
     self.reserveArena = reserveArena
-    now = Clock.monotonicNanoseconds()
+    passStart = Clock.monotonicNanoseconds()
     handlers = HandlerTable()
     thread = pthread_self()
-    flushRequests.reserveCapacity(1024)
+    flushRequests.value.reserveCapacity(1024)
     hot.reserveCapacity(Self.maximumHotHandlers)
     engine = IOEngine(kind: .libaio)
     var chosen: IOEngine?
@@ -130,7 +132,7 @@ public final class Reactor {
 
   /// Calls `completed` of the handler later in this pass, never from inside this call.
   public func postpone(_ handler: HandlerID, token: UInt64, result: Int32) {
-    deferred.append(handler.userData(token: token), result: result)
+    deferred.value.append(handler.userData(token: token), result: result)
   }
 
   /// Calls `completed` (result 0) once, this much later. Cannot be taken back: ignore what is stale.
@@ -139,11 +141,10 @@ public final class Reactor {
   }
 
   /// Calls `flush` of the handler at the end of this pass.
-  @inline(__always)
   public func requestFlush(_ handler: EventHandler) {
     if handler.isFlushRequested { return }
     handler.isFlushRequested = true
-    flushRequests.append(handler.handlerID)
+    flushRequests.value.append(handler.handlerID)
   }
 
   /// Makes a handler hot: polled in the spin, told before sleep. False when there are too many; then arm the wake-up now.
@@ -270,7 +271,7 @@ public final class Reactor {
 
   /// One round over all sources; returns whether there was any work.
   private func pass() -> Bool {
-    now = Clock.monotonicNanoseconds()
+    passStart = Clock.monotonicNanoseconds()
     var work = mailbox.drain(self)
     work += engine.reap(into: self)
     while let expired = timers.popExpired(now) {
@@ -290,7 +291,7 @@ public final class Reactor {
     runFlushes()
     engine.flush()
     while let dead = unsafe handlers.popRemoved() { unsafe dead.release() }
-    return work > 0 || !deferred.isEmpty || !flushRequests.isEmpty
+    return work > 0 || !deferred.value.isEmpty || !flushRequests.value.isEmpty
   }
 
   /// Flushes who asked for it. Flushes that beget flushes come in the same pass, up to a bound: one that asks for itself again and
@@ -298,9 +299,9 @@ public final class Reactor {
   private func runFlushes() {
     var index = 0
     var round = 0
-    var end = flushRequests.count
+    var end = flushRequests.value.count
     while index < end {
-      if let handler = unsafe handlers.find(flushRequests[index].rawValue) {
+      if let handler = unsafe handlers.find(flushRequests.value[index].rawValue) {
         unsafe handler._withUnsafeGuaranteedRef { handler in
           handler.isFlushRequested = false
           handler.flush()
@@ -309,17 +310,17 @@ public final class Reactor {
       index += 1
       if index == end, round < Self.flushRounds {
         round += 1
-        end = flushRequests.count
+        end = flushRequests.value.count
       }
     }
-    flushRequests.removeFirst(index)
+    flushRequests.value.removeFirst(index)
   }
 
   private func drainDeferred() -> Int {
     var count = 0
     // Bounded by what was there at the start, so that events that beget events leave room for others.
-    let limit = deferred.count
-    while count < limit, let event = deferred.popFirst() {
+    let limit = deferred.value.count
+    while count < limit, let event = deferred.value.popFirst() {
       dispatch(userData: event.userData, result: event.result)
       count += 1
     }
@@ -330,13 +331,13 @@ public final class Reactor {
     while let id = hot.popLast() {
       if let handler = unsafe handlers.find(id.rawValue) { unsafe handler._withUnsafeGuaranteedRef { $0.prepareToSleep() } }
     }
-    guard flushRequests.isEmpty, deferred.isEmpty, mailbox.prepareToSleep() else { return }
+    guard flushRequests.value.isEmpty, deferred.value.isEmpty, mailbox.prepareToSleep() else { return }
     let start = now
     var timeout = timers.nextDeadline.map { $0 > start ? $0 - start : 0 }
     if limit != .max { timeout = min(timeout ?? .max, limit) }
     engine.wait(timeoutNanoseconds: timeout)
     mailbox.awake()
-    now = Clock.monotonicNanoseconds()
+    passStart = Clock.monotonicNanoseconds()
     // Spinning pays if sleeps are short; the kernel's wake-up itself takes about as long as the spin.
     let isWorthwhile = now &- start < 3 &* configuration.spinNanoseconds
     spinCredit = isWorthwhile ? min(spinCredit + 1, 8) : max(spinCredit - 1, 0)

@@ -39,7 +39,7 @@ import Synchronization
       unsafe generations[index] = 0
     }
     unsafe slots[index] = Unmanaged.passRetained(handler)
-    handler.handlerID = HandlerID(rawValue: UInt32(unsafe generations[index]) << 16 | UInt32(index))
+    handler.identifier = HandlerID(rawValue: UInt32(unsafe generations[index]) << 16 | UInt32(index))
     return handler.handlerID
   }
 
@@ -47,7 +47,7 @@ import Synchronization
     let id = handler.handlerID
     precondition(id != .none, "the handler is not registered")
     let index = Int(id.rawValue & 0xFFFF)
-    handler.handlerID = .none
+    handler.identifier = .none
     let reference = unsafe slots[index]
     unsafe slots[index] = nil
     unsafe generations[index] &+= 1

@@ -39,8 +39,17 @@ import Reactor
   public final let reactor: Reactor
   public final let descriptor: Int32
   /// Negotiated at initialization; false before.
-  public final var usesHeaderDigest = false
-  public final var usesDataDigest = false
+  public final var usesHeaderDigest: Bool {
+    get { hasHeaderDigests }
+    set { hasHeaderDigests = newValue }
+  }
+  public final var usesDataDigest: Bool {
+    get { hasDataDigests }
+    set { hasDataDigests = newValue }
+  }
+  // Stored apart, as reading a stored property of another module costs an exclusivity check.
+  private final var hasHeaderDigests = false
+  private final var hasDataDigests = false
   /// Set while data PDUs of more than a few KiB are expected, see `TransportContext.bulkScratchBytes`.
   public final var expectsBulkData = false
 
@@ -61,9 +70,7 @@ import Reactor
   /// Bytes received but not parsed, while waiting.
   private final var stash: [UInt8] = []
 
-  private final var queue = SendQueue()
-  /// Payloads that a send finished, before they are told.
-  private final var sentTokens: [UInt64] = []
+  private final let queue = Cell(SendQueue())
   private final var isReadArmed = false
   private final var isWriteArmed = false
   private final var isHot = false
@@ -111,7 +118,7 @@ import Reactor
 
   public final var isClosed: Bool { if case .closed = phase { true } else { false } }
   /// Bytes queued but not yet taken by the kernel.
-  public final var pendingSendBytes: Int { queue.pendingBytes }
+  public final var pendingSendBytes: Int { queue.value.pendingBytes }
   /// Bytes sent and received so far: whether the peer does anything.
   public private(set) final var transferredBytes: UInt64 = 0
   /// Whether what the peer has sent waits for memory (`PayloadPlan.wait`).
@@ -142,7 +149,7 @@ import Reactor
     shutdown(descriptor, Int32(SHUT_RDWR))
     Glibc.close(descriptor)
     stash = []
-    queue.removeAll(sent: &sentTokens)
+    queue.value.removeAll()
     tellSent()
     closed(reason)
   }
@@ -151,7 +158,7 @@ import Reactor
   /// Bytes that came behind the PDU being handled are lost: a peer that waits for the answer has sent none.
   public final func detach() -> Int32? {
     flush()
-    guard !isClosed, queue.isEmpty else { return nil }
+    guard !isClosed, queue.value.isEmpty else { return nil }
     phase = .closed
     if isReadArmed { reactor.disarm(descriptor, handlerID, token: Self.readToken) }
     return descriptor
@@ -186,13 +193,13 @@ import Reactor
   @inline(__always)
   public final func appendHeader(byteCount: Int) -> UnsafeMutableRawPointer {
     reactor.requestFlush(self)
-    return unsafe queue.appendHeader(byteCount: byteCount)
+    return unsafe queue.value.appendHeader(byteCount: byteCount)
   }
 
   /// Queues data. They must stay in place until `payloadSent(token)`.
   @inline(__always)
   public final func appendPayload(_ bytes: UnsafeMutableRawPointer, byteCount: Int, token: UInt64) {
-    unsafe queue.appendPayload(bytes, byteCount: byteCount, token: token)
+    unsafe queue.value.appendPayload(bytes, byteCount: byteCount, token: token)
   }
 
   /// The digest that ends a data PDU, if negotiated. `checksum` is over the data.
@@ -200,7 +207,7 @@ import Reactor
   public final func appendDataDigest(_ bytes: UnsafeRawPointer, byteCount: Int) {
     guard usesDataDigest else { return }
     let checksum = unsafe CRC32C.checksum(bytes, byteCount: byteCount)
-    let place = unsafe queue.appendHeader(byteCount: 4)
+    let place = unsafe queue.value.appendHeader(byteCount: 4)
     unsafe place.storeBytes(of: checksum.littleEndian, as: UInt32.self)
   }
 
@@ -216,17 +223,17 @@ import Reactor
     if case .closed = phase { return }
     if isWriteArmed || isConnecting { return }
     let wasChoked = isChoked
-    let pending = queue.pendingBytes
-    let isSound = unsafe queue.send(to: descriptor, vectors: context.vectors, sent: &sentTokens)
+    let pending = queue.value.pendingBytes
+    let isSound = unsafe queue.value.send(to: descriptor, vectors: context.vectors)
     let code = errno
-    transferredBytes &+= UInt64(pending - queue.pendingBytes)
+    transferredBytes &+= UInt64(pending - queue.value.pendingBytes)
     tellSent()
     guard isSound else {
       close(.systemError(code))
       return
     }
     if case .closed = phase { return }
-    if !queue.isEmpty {
+    if !queue.value.isEmpty {
       armWrite()
     } else if case .draining = phase {
       shutdown(descriptor, Int32(SHUT_WR))
@@ -234,11 +241,11 @@ import Reactor
     if wasChoked { awaitReadable() }
   }
 
-  private var isChoked: Bool { queue.headerBytes > Self.unsentHeaderLimit && !boundsWhatIsSent }
+  private var isChoked: Bool { queue.value.headerBytes > Self.unsentHeaderLimit && !boundsWhatIsSent }
 
   /// Tells the subclass of payloads that are with the kernel. It may queue more at once, so the queue is not being used now.
   private func tellSent() {
-    while let token = sentTokens.popLast() { payloadSent(token: token) }
+    while let token = queue.value.nextSent() { payloadSent(token: token) }
   }
 
   private func armWrite() {

@@ -31,6 +31,8 @@ import Glibc
 
   /// Bytes not yet handed to the kernel.
   private(set) var pendingBytes = 0
+  /// Tokens of payloads that are with the kernel, or given up, and have not been told.
+  private var sentTokens: [UInt64] = []
 
   init() {
     unsafe headers = .allocate(byteCount: 2048, alignment: 64)
@@ -108,8 +110,8 @@ import Glibc
     headerCapacity = capacity
   }
 
-  /// Sends as much as the socket takes. Returns false with errno when it is broken. `sent` gets the tokens of finished payloads.
-  mutating func send(to descriptor: Int32, vectors: UnsafeMutableBufferPointer<iovec>, sent: inout [UInt64]) -> Bool {
+  /// Sends as much as the socket takes. Returns false with errno when it is broken. `nextSent` tells of finished payloads.
+  mutating func send(to descriptor: Int32, vectors: UnsafeMutableBufferPointer<iovec>) -> Bool {
     while segmentCount > 0 {
       var count = 0
       var byteCount = 0
@@ -129,13 +131,13 @@ import Glibc
         if errno == EINTR { continue }
         return errno == EAGAIN || errno == EWOULDBLOCK
       }
-      consume(written, sent: &sent)
+      consume(written)
       if written < byteCount { return true }
     }
     return true
   }
 
-  private mutating func consume(_ byteCount: Int, sent: inout [UInt64]) {
+  private mutating func consume(_ byteCount: Int) {
     var remaining = byteCount
     pendingBytes -= byteCount
     while remaining > 0 {
@@ -146,25 +148,29 @@ import Glibc
         return
       }
       remaining -= left
-      dropFirst(segment, sent: &sent)
+      dropFirst(segment)
     }
   }
 
-  private mutating func dropFirst(_ segment: Segment, sent: inout [UInt64]) {
+  private mutating func dropFirst(_ segment: Segment) {
     segmentStart = (segmentStart + 1) & (segmentCapacity - 1)
     segmentCount -= 1
     sentOfFirst = 0
     if unsafe segment.payload == nil {
       headerStart = segment.headerOffset + UInt64(segment.byteCount)
     } else if segment.token != Self.noToken {
-      sent.append(segment.token)
+      sentTokens.append(segment.token)
     }
     if segmentCount == 0 { headerStart = headerEnd }
   }
 
+  /// The token of a payload that is no longer referred to; each is given once.
+  @inline(__always)
+  mutating func nextSent() -> UInt64? { sentTokens.popLast() }
+
   /// Forgets everything; payload tokens are told as if sent: nothing refers to the payloads any more.
-  mutating func removeAll(sent: inout [UInt64]) {
-    while segmentCount > 0 { unsafe dropFirst(segments[segmentStart], sent: &sent) }
+  mutating func removeAll() {
+    while segmentCount > 0 { unsafe dropFirst(segments[segmentStart]) }
     pendingBytes = 0
   }
 }

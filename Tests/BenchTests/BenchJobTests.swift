@@ -184,4 +184,56 @@ import Testing
     #expect(sample.bytesPerSecond == 200 * 4096)
     #expect(sample.meanLatencyNanoseconds == 200)
   }
+
+  private var patient: BenchPlan {
+    BenchPlan(
+      pattern: .write, depth: 4, runtimeNanoseconds: anHourInNanoseconds, stopsAfterOnePass: true, verify: true,
+      reconnectNanoseconds: anHourInNanoseconds)
+  }
+
+  @Test(arguments: [false, true]) func `requests lost with the connection are sent again`(takeEffect: Bool) throws {
+    let device = MemoryDevice(sizeBytes: 64 * 4096)
+    device.failedWritesTakeEffect = takeEffect
+    device.statusOfWrite = { (10..<30).contains($0) ? .connectionLost : (40..<45).contains($0) ? .inaccessible : .success }
+    let result = try runOne(patient, on: device)
+    #expect(result.errors.isEmpty && !result.gaveUp)
+    #expect(result.pauses.count == 2 && result.pauses.longestNanoseconds > 0)
+    #expect(result.meter.writes.count == 64)
+    let verification = try #require(result.verification)
+    #expect(verification.blockCount == 64 && verification.errorCount == 0 && verification.uncertainBlockCount == 0)
+  }
+
+  @Test func `without a connection one request asks for all`() throws {
+    let device = MemoryDevice(sizeBytes: 64 * 4096)
+    device.statusOfWrite = { (10..<30).contains($0) ? .connectionLost : .success }
+    var inFlight: [Int] = []
+    let statusOfWrite = device.statusOfWrite
+    device.statusOfWrite = { number in
+      if (20..<30).contains(number) { inFlight.append(device.queuedCount) }
+      return statusOfWrite(number)
+    }
+    _ = try runOne(patient, on: device)
+    #expect(inFlight == Array(repeating: 0, count: 10))
+  }
+
+  @Test func `a connection that does not come back in time is an error`() throws {
+    let device = MemoryDevice(sizeBytes: 64 * 4096)
+    device.statusOfWrite = { $0 >= 10 ? .connectionLost : .success }
+    var plan = patient
+    plan.reconnectNanoseconds = 1_000_000
+    plan.maximumErrorCount = 8
+    let result = try runOne(plan, on: device)
+    // What is in flight when the job gives up counts too.
+    #expect(result.gaveUp && result.errors.map(\.status) == [.connectionLost])
+    #expect((8..<12).contains(result.errors[0].count))
+    #expect(result.pauses.count == 0 && result.meter.writes.count == 10)
+  }
+
+  @Test func `a run cut short does not wait for the connection, nor vouch for what was lost`() throws {
+    let device = MemoryDevice(sizeBytes: 64 * 4096)
+    device.statusOfWrite = { $0 >= 10 ? .connectionLost : .success }
+    let result = try runOne(patient, on: device, drainAfter: 100)
+    #expect(result.errors == [.init(status: .connectionLost, count: 4)])
+    #expect(result.verification?.uncertainBlockCount == 4 && result.verification?.blockCount == 10)
+  }
 }

@@ -32,7 +32,7 @@ import Testing
     #expect(failure(good) == nil)
     var plan = good
     plan.blockBytes = 0
-    #expect(failure(plan) == "--bs is 0 bytes, but the target takes multiples of 512")
+    #expect(failure(plan) == "--bs is 0 bytes, but every target takes multiples of 512")
     plan.blockBytes = 1024
     #expect(failure(plan) == nil)
     #expect(failure(plan, blockBytes: 4096) == "--bs is 1024 bytes, but the target takes multiples of 4096")

@@ -132,6 +132,7 @@ extension EndToEnd {
       ["volume", "create", String(repeating: "a", count: 64), "--size", "1GiB"], ["volume", "create", "a", "b", "--size", "1GiB"],
       ["volume", "create", "a", "--size", "1GiB", "--wait", "soon"], ["volume", "show"], ["volume", "list", "--no-such-option"],
       ["frobnicate"], ["bench"], ["bench", "./f", "--rw", "sideways"], ["bench", "nvme-tcp://nowhere"], ["bench", "./f", "--iodepth", "0"],
+      ["bench", "./f", "--bs", "1000"], ["bench", "./f", "--bs", "2m"], ["bench", "./f", "--rw", "randread", "--verify"],
       ["dev", "--nodes", "0"], ["dev", "--port", "65535"],
       ["dev", "--pool", "/tmp/x"], ["dev", "--advertise", "not-an-address"], ["dev", "--io-engine", "threads"], ["node"],
       ["node", "--name", "n", "--store", "sqlite:/tmp/s", "--listen", "nowhere"],

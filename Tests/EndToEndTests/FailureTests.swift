@@ -60,6 +60,22 @@ extension EndToEnd {
       }
     }
 
+    @Test func `a benchmark lives through kill -9 of the nexus's node`() async throws {
+      try await TestDev.with { dev in
+        let volume = try await dev.create("measured")
+        let process = try await dev.process(of: volume.nexusNode)
+        let bench = try dev.begin(
+          "bench", "measured", "--rw", "randrw", "--verify", "--size", "16MiB", "--runtime", "5", "--output", "json")
+        try await Task.sleep(for: .seconds(1))
+        #expect(kill(process, SIGKILL) == 0)
+        let outcome = try await bench.outcome()
+        #expect(outcome.status == 0, "\(outcome)")
+        let report = try outcome.json()
+        #expect(report["errors"].int == 0 && report["verify"]["errors"].int == 0)
+        #expect(report["reconnects"].int >= 1 && report["longest_pause_ns"].int > 0)
+      }
+    }
+
     @Test func `of three replicas two may be lost one after the other`() async throws {
       try await TestDev.with { dev in
         let volume = try await dev.create("three", replicas: 3)

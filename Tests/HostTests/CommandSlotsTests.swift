@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct CommandSlotsTests {
   @Test func `identifiers of old uses are not found`() {
-    var slots = CommandSlots(capacity: 4)
+    let slots = CommandSlots(capacity: 4)
     let index = slots.take()
     slots[index].kind = .plain
     let identifier = slots.commandIdentifier(index)
@@ -22,7 +22,7 @@ import Testing
   }
 
   @Test func `no identifier is FFFFh, and those beyond the table are not found`() {
-    var slots = CommandSlots(capacity: 1024)
+    let slots = CommandSlots(capacity: 1024)
     for _ in 0..<1024 { slots[slots.take()].kind = .plain }
     #expect(slots.freeCount == 0 && slots.usedCount == 1024)
     for _ in 0..<64 {
@@ -39,7 +39,7 @@ import Testing
 
 @Suite struct RequestTableTests {
   @Test func `a fixed number of requests, and a backlog in order`() {
-    var table = RequestTable(capacity: 3)
+    let table = RequestTable(capacity: 3)
     let taken = [table.take(), table.take(), table.take()].compactMap { $0 }
     #expect(Set(taken).count == 3)
     #expect(table.take() == nil)

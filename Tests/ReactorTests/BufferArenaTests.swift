@@ -3,7 +3,7 @@ import Testing
 
 @Suite struct BufferArenaTests {
   @Test func `gives aligned buffers that never overlap and takes all back`() throws {
-    guard var arena = BufferArena(byteCount: 8 << 20) else {
+    guard let arena = BufferArena(byteCount: 8 << 20) else {
       Issue.record("no memory for the arena")
       return
     }

@@ -47,7 +47,7 @@ final class BenchLane {
     case .subsystem(let subsystem):
       let context = TransportContext(reactor: reactor)
       transport = context
-      connect(subsystem, context, depth: plan.depth, remainingCount: jobCount) { [self] result in
+      connect(subsystem, context, plan, remainingCount: jobCount) { [self] result in
         guard case .success = result, plan.pattern.writes, !subsystem.mayOverwriteContent else { return completion(result) }
         let reader = HeadReader(devices[0])
         headReader = reader
@@ -62,12 +62,12 @@ final class BenchLane {
 
   /// Connects one controller after the other, until none is left or one fails.
   private func connect(
-    _ subsystem: BenchSubsystem, _ context: TransportContext, depth: Int, remainingCount: Int,
+    _ subsystem: BenchSubsystem, _ context: TransportContext, _ plan: BenchPlan, remainingCount: Int,
     _ completion: @escaping (Result<Shape, BenchRunError>) -> Void
   ) {
     let controller = RemoteController(
       context: context, address: subsystem.address, subsystem: subsystem.name, host: subsystem.makeIdentity(),
-      options: subsystem.options(depth: depth))
+      options: subsystem.options(depth: plan.depth, reconnects: plan.reconnectNanoseconds > 0))
     controllers.append(controller)
     controller.connect { [self] result in
       switch result {
@@ -76,7 +76,7 @@ final class BenchLane {
       case .success(let namespace):
         devices.append(namespace)
         if remainingCount > 1 {
-          connect(subsystem, context, depth: depth, remainingCount: remainingCount - 1, completion)
+          connect(subsystem, context, plan, remainingCount: remainingCount - 1, completion)
         } else {
           completion(.success(Shape(sizeBytes: namespace.sizeBytes, blockSizeBytes: namespace.blockSizeBytes)))
         }

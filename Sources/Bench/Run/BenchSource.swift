@@ -97,9 +97,10 @@ public struct BenchSubsystem: Equatable, Sendable {
     return HostIdentity(name: name, identifier: identifier)
   }
 
-  /// `depth` requests of a job are in flight.
-  func options(depth: Int) -> HostOptions {
+  /// `depth` requests of a job are in flight. With `reconnects` a lost connection is made again, again and again.
+  func options(depth: Int, reconnects: Bool = false) -> HostOptions {
     var options = HostOptions()
+    if reconnects { options.reconnect = .backOff(initialMilliseconds: 50, maximumMilliseconds: 1000) }
     options.ioQueues = queueCount
     options.queueDepth = min(HostOptions.maximumQueueDepth, max(32, (depth + queueCount - 1) / queueCount))
     options.headerDigest = usesDigests

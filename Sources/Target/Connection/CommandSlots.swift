@@ -22,6 +22,8 @@ import Reactor
   /// Which part of its controller's share the buffer is.
   var isBufferForCapsule = false
   var commandIdentifier: UInt16 = 0
+  /// The next slot of its chain in `CommandIdentifiers`, or -1.
+  var next: Int32 = -1
   /// Bytes that travel between host and controller.
   var transferBytes: UInt32 = 0
   /// Of those to the controller, how many have come.
@@ -41,4 +43,6 @@ typealias CommandSlots = SlotTable<CommandSlot>
 extension SlotTable where Element == CommandSlot {
   /// Few to begin with: most queues are idle.
   init(entries: Int) { self.init(capacity: min(entries, 8), limit: entries, empty: CommandSlot()) }
+
+  func reset(entries: Int) { reset(capacity: min(entries, 8), limit: entries) }
 }

@@ -95,7 +95,7 @@ extension Connection {
     blockShift = UInt64((subsystem.device?.blockSizeBytes ?? 512).trailingZeroBitCount)
     queueID = request.queueIdentifier
     disablesFlowControl = request.disablesFlowControl
-    slots = CommandSlots(entries: request.queueEntryCount)
+    slots.reset(entries: request.queueEntryCount)
     if queueID == 0 { adminEntries = [SubmissionEntry?](repeating: nil, count: request.queueEntryCount) }
     stage = .serving
     core.connectionServes(self)

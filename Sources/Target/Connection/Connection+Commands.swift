@@ -12,13 +12,15 @@ extension Connection {
     let entry = capsule.entry
     lastActivity = reactor.now
     if stage == .connecting { return receivedBeforeConnect(entry, inCapsuleBytes: header.dataLength) }
+    if identifiers.contains(entry.commandIdentifier, in: slots) { return refuseDuplicate(entry) }
     guard let index = slots.take() else {
       // More commands outstanding than the queue has entries.
       return terminate(PDUFault(.sequenceError, information: 0), bytes)
     }
-    submissionQueueHead = submissionQueueHead &+ 1 == UInt16(truncatingIfNeeded: slots.limit) ? 0 : submissionQueueHead &+ 1
+    advanceHead()
     slots[index].opcode = entry.opcode
     slots[index].commandIdentifier = entry.commandIdentifier
+    identifiers.insert(index, in: slots)
     slots[index].isInCapsule = header.dataLength > 0
     if queueID == 0 || entry.opcode == IOOpcode.fabrics.rawValue { return receivedAdmin(index, entry) }
 
@@ -41,6 +43,20 @@ extension Connection {
     case .datasetManagement: return receivedDatasetManagement(index, entry, inCapsuleBytes: header.dataLength)
     default: return refuse(index, Status.invalidOpcode.withDoNotRetry)
     }
+  }
+
+  private func advanceHead() {
+    submissionQueueHead = submissionQueueHead &+ 1 == UInt16(truncatingIfNeeded: slots.limit) ? 0 : submissionQueueHead &+ 1
+  }
+
+  /// An identifier that another command of the queue has (NVMe Base 2.0, generic status 03h): this one is answered, the other goes on.
+  private func refuseDuplicate(_ entry: SubmissionEntry) -> PayloadPlan {
+    advanceHead()
+    let status = Status.commandIdentifierConflict.withDoNotRetry
+    controller?.recordError(queueIdentifier: queueID, entry: entry, status: status, lba: 0)
+    sendCompletion(
+      CompletionEntry(commandIdentifier: entry.commandIdentifier, status: status, submissionQueueHead: submissionQueueHead))
+    return .discard
   }
 
   /// Ends a command with a status before it began; its in-capsule data are skipped.
@@ -107,6 +123,7 @@ extension Connection {
     }
     guard let buffer = unsafe memory.takeForCapsule(Int(byteCount), self) else {
       // The bytes are on the wire already: the whole connection waits, and with it its host (back-pressure, never a loss).
+      identifiers.remove(index, in: slots)
       slots.free(index)
       submissionQueueHead = submissionQueueHead == 0 ? UInt16(truncatingIfNeeded: slots.limit - 1) : submissionQueueHead - 1
       return .wait

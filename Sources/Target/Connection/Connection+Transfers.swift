@@ -12,6 +12,7 @@ extension Connection {
     if let buffer = unsafe slots[index].buffer {
       unsafe memory.release(buffer, of: share, isForCapsule: slots[index].isBufferForCapsule)
     }
+    identifiers.remove(index, in: slots)
     slots.free(index)
   }
 

@@ -27,7 +27,9 @@ final class Connection: PDUStream {
   var subsystem: ServedSubsystem?
   var controller: Controller?
   var queueID: UInt16 = 0
-  var slots = CommandSlots(entries: 1)
+  let slots = CommandSlots(entries: 1)
+  /// Of the commands in the slots, once the queue serves.
+  let identifiers = CommandIdentifiers()
   var submissionQueueHead: UInt16 = 0
   /// The namespace's device, owned by the subsystem, which outlives its connections.
   unowned(unsafe) var device: BlockDevice?

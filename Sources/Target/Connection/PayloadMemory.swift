@@ -48,8 +48,9 @@ final class PayloadMemory: EventHandler {
     let bufferBytes = BufferArena.bufferBytes(for: byteCount)
     let isOverShare = share.transferBytes > 0 && share.transferBytes + bufferBytes > shareLimit
     if transfers.isOpen, !isOverShare, usedBytes + bufferBytes <= transferLimit,
-      let buffer = unsafe allocate(byteCount, &share.transferBytes)
+      let buffer = unsafe allocate(byteCount)
     {
+      share.transferBytes += bufferBytes
       transfers.taken()
       return unsafe buffer
     }
@@ -64,7 +65,8 @@ final class PayloadMemory: EventHandler {
     let bufferBytes = BufferArena.bufferBytes(for: byteCount)
     let limit = usedBytes + bufferBytes <= transferLimit ? shareLimit : reserveBytes / 2
     let isOverShare = share.capsuleBytes > 0 && share.capsuleBytes + bufferBytes > limit
-    if capsules.isOpen, !isOverShare, let buffer = unsafe allocate(byteCount, &share.capsuleBytes) {
+    if capsules.isOpen, !isOverShare, let buffer = unsafe allocate(byteCount) {
+      share.capsuleBytes += bufferBytes
       capsules.taken()
       return unsafe buffer
     }
@@ -73,14 +75,8 @@ final class PayloadMemory: EventHandler {
     return nil
   }
 
-  private func allocate(_ byteCount: Int, _ held: inout Int) -> UnsafeMutableRawPointer? {
-    let before = usedBytes
-    guard
-      let buffer = unsafe isForReplicas
-        ? reactor.replicaArena.allocate(byteCount: byteCount) : reactor.arena.allocate(byteCount: byteCount)
-    else { return nil }
-    held += usedBytes - before
-    return unsafe buffer
+  private func allocate(_ byteCount: Int) -> UnsafeMutableRawPointer? {
+    unsafe isForReplicas ? reactor.replicaArena.allocate(byteCount: byteCount) : reactor.arena.allocate(byteCount: byteCount)
   }
 
   /// Gives memory back. Nothing may refer to it any more (R11).

@@ -32,6 +32,7 @@ extension Command {
         A pattern that writes destroys what the target held. A file or device with data needs --force, and so does a volume
         or subsystem with a file system or partition table; a file that is missing is created with --size. --verify writes blocks that describe themselves, reads every one of them back, and proves that
         each is the one written last. Ctrl-C ends the run early; what was written until then is still verified.
+        Over the network, a connection that is lost is made again for up to 30 s, and what was in flight is sent again.
         """,
       positionals: [
         PositionalDeclaration("TARGET", help: "a volume's name, nvme-tcp://HOST:PORT/SUBNQN, or a path (with a slash: ./file)")
@@ -52,7 +53,9 @@ extension Command {
       ])
   ) { arguments, output in
     let target = try BenchTarget.parse(arguments.positional("TARGET") ?? "")
-    let plan = benchPlan(arguments)
+    var isOverNetwork = true
+    if case .path = target { isOverNetwork = false }
+    let plan = try benchPlan(arguments, isOverNetwork: isOverNetwork)
     let runner = BenchRunner(
       plan: plan, source: try benchSource(target, plan, arguments), target: arguments.positional("TARGET") ?? "", engine: engine(arguments))
     Interruptions.watch { count in
@@ -75,17 +78,24 @@ extension Command {
     return report
   }
 
-  static func benchPlan(_ arguments: ParsedArguments) -> BenchPlan {
+  /// A volume's node may die and come back during a run. Hosts wait for it, and so does a benchmark, for this long.
+  private static let reconnectNanoseconds: UInt64 = 30_000_000_000
+
+  /// What the options ask for, refused before the target is looked at if it makes no sense with any.
+  static func benchPlan(_ arguments: ParsedArguments, isOverNetwork: Bool) throws(CommandError) -> BenchPlan {
     let stopsAfterOnePass = arguments.flag("one-pass")
     let pattern = arguments.text("rw").flatMap(BenchPlan.Pattern.init(rawValue:)) ?? .randread
     let verify = arguments.flag("verify")
-    return BenchPlan(
+    let plan = BenchPlan(
       pattern: pattern, readPercent: arguments.integer("rwmix") ?? 70, blockBytes: arguments.sizeBytes("bs") ?? 4096,
       depth: arguments.integer("iodepth") ?? 32, jobCount: arguments.integer("jobs") ?? 1,
       runtimeNanoseconds: arguments.durationNanoseconds("runtime") ?? (stopsAfterOnePass ? nil : 10_000_000_000),
       sizeBytes: arguments.sizeBytes("size"), stopsAfterOnePass: stopsAfterOnePass, verify: verify,
       seed: arguments.integer("seed").map { UInt64($0) } ?? UInt64.random(in: 0...UInt64(Int.max)), forceUnitAccess: arguments.flag("fua"),
-      flushEveryWrites: UInt32(arguments.integer("flush-every") ?? 0), flushAtEnd: verify && pattern.writes)
+      flushEveryWrites: UInt32(arguments.integer("flush-every") ?? 0), flushAtEnd: verify && pattern.writes,
+      reconnectNanoseconds: isOverNetwork ? reconnectNanoseconds : 0)
+    do throws(BenchPlanError) { try plan.check() } catch { throw CommandError.usage(error.message, hint: error.hint) }
+    return plan
   }
 
   private static func benchSource(_ target: BenchTarget, _ plan: BenchPlan, _ arguments: ParsedArguments) throws -> BenchSource {

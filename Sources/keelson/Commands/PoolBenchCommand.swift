@@ -22,7 +22,7 @@ extension Command {
         .init("keelson pool bench /srv/pool.img --rw randread --size 1GiB --state clone", "reads of data that a snapshot owns"),
       ])
   ) { arguments, output in
-    let plan = benchPlan(arguments)
+    let plan = try benchPlan(arguments, isOverNetwork: false)
     guard let sizeBytes = plan.sizeBytes, sizeBytes > 0 else {
       throw CommandError.usage("nothing says how large the replica shall be", hint: "Give --size, for example --size 1GiB.")
     }

@@ -13,9 +13,10 @@ import Testing
   private final class TestTarget {
     static let sizeBytes: UInt64 = 16 << 20
     let reactor: ReactorReference
-    let server: TargetServer
+    private(set) var server: TargetServer
     let pool: Pool
     let device: ReactorBound<BlockDevice>
+    private let description: SubsystemDescription
     let name: QualifiedName
     let address: SocketAddress
 
@@ -30,13 +31,27 @@ import Testing
       self.pool = pool
       device = try opened.get()
       name = try #require(QualifiedName("nqn.2024-01.io.example:\(id)"))
-      server = TargetServer(reactors: [reactor], serialNumber: "test", log: TargetLog { _ in })
-      server.add(
-        SubsystemDescription(
-          name: name, kind: .nvm, serialNumber: "test",
-          namespace: NamespaceDescription(sizeBytes: Self.sizeBytes, uuid: identifier, guid: identifier)),
-        device: device, onReactor: 0, isDiscoverable: true, usesReplicaArena: false)
+      description = SubsystemDescription(
+        name: name, kind: .nvm, serialNumber: "test",
+        namespace: NamespaceDescription(sizeBytes: Self.sizeBytes, uuid: identifier, guid: identifier))
+      server = Self.makeServer(reactor, description, device)
       address = try server.listen(on: #require(SocketAddress("127.0.0.1:0")), portID: 1)
+    }
+
+    private static func makeServer(
+      _ reactor: ReactorReference, _ description: SubsystemDescription, _ device: ReactorBound<BlockDevice>
+    ) -> TargetServer {
+      let server = TargetServer(reactors: [reactor], serialNumber: "test", log: TargetLog { _ in })
+      server.add(description, device: device, onReactor: 0, isDiscoverable: true, usesReplicaArena: false)
+      return server
+    }
+
+    /// Away for a while, then back at the same address.
+    func restart(afterMilliseconds pause: Int) throws {
+      server.stop()
+      usleep(UInt32(pause) * 1000)
+      server = Self.makeServer(reactor, description, device)
+      _ = try server.listen(on: address, portID: 1)
     }
 
     func stop() {
@@ -82,6 +97,26 @@ import Testing
     #expect(try target.run(read).isClean)
     #expect(try target.run(write, force: true).isClean)
     #expect(try target.run(write).isClean)
+  }
+
+  @Test func `a run lives through a restart of its target`() throws {
+    let target = try TestTarget()
+    defer { target.stop() }
+    let plan = BenchPlan(
+      pattern: .randrw, depth: 8, runtimeNanoseconds: 1_500_000_000, sizeBytes: 4 << 20, verify: true, flushAtEnd: true,
+      reconnectNanoseconds: 30_000_000_000)
+    let subsystem = BenchSubsystem(address: target.address, name: target.name)
+    var isRestarted = false
+    var failure: (any Error)?
+    let report = try BenchRunner(plan: plan, source: .subsystem(subsystem), target: "t").run(processorCount: 1) { _, _ in
+      if isRestarted { return }
+      isRestarted = true
+      do { try target.restart(afterMilliseconds: 200) } catch { failure = error }
+    }
+    #expect(failure == nil)
+    #expect(report.isClean, "\(report.text())")
+    #expect(report.pauses.count >= 1 && report.pauses.longestNanoseconds >= 100_000_000)
+    #expect(report.text().contains("reconnected"))
   }
 
   @Test func `a run against a target that goes away ends with its errors`() throws {
