@@ -37,7 +37,7 @@ import Testing
         volumeID: spec.id, volumeName: spec.name, sizeBytes: spec.sizeBytes, blockSizeBytes: spec.blockSizeBytes, replicas: [replica])
       try put(assignment, at: Keys.nexusAssignment(node: "n1", spec.id))
       try put(ReplicaStatus(id: id, volumeID: spec.id, pool: "p", state: .ready), at: Keys.replicaStatus(node: "n1", id))
-      let record = InSyncRecord(generation: 1, setVersion: 1, nexusNode: "n1", nexusIncarnation: "i", members: [id], clean: false)
+      let record = InSyncRecord(generation: 1, setVersion: 1, nexusNode: "n1", nexusIncarnation: "i", members: [id])
       try put(record, at: Keys.inSync(spec.id))
       try put(
         NexusStatus(volumeID: spec.id, state: .healthy, generation: 1, replicas: [.init(id: id, node: "n1", state: .inSync)]),

@@ -9,14 +9,19 @@ import Synchronization
 final class MembershipRecord: Sendable {
   private let node: NodeContext
   private let volume: VolumeID
-  let generation: UInt64
+  /// The record as the claim left it, and the store's revision with it.
+  let claimed: InSyncRecord
+  let storeRevision: UInt64
   private let isAbandoned = Atomic(false)
 
-  private init(node: NodeContext, volume: VolumeID, generation: UInt64) {
+  private init(node: NodeContext, volume: VolumeID, claimed: InSyncRecord, storeRevision: UInt64) {
     self.node = node
     self.volume = volume
-    self.generation = generation
+    self.claimed = claimed
+    self.storeRevision = storeRevision
   }
+
+  var generation: UInt64 { claimed.generation }
 
   /// Takes the volume over with the next generation, its members unchanged; nil when the record changed meanwhile.
   static func claim(node: NodeContext, volume: VolumeID, record: Stored<InSyncRecord>) throws -> MembershipRecord? {
@@ -26,18 +31,13 @@ final class MembershipRecord: Sendable {
     next.object.nexusIncarnation = node.incarnation
     let outcome = try node.store.transact(
       StoreTransaction(compares: [record.isUnchanged], operations: [next.replacement]))
-    guard outcome.committedRevision != nil else { return nil }
-    return MembershipRecord(node: node, volume: volume, generation: next.object.generation)
-  }
-
-  /// Whether the record is as this claim left it: the claim may be used again.
-  func holds(_ record: InSyncRecord) -> Bool {
-    !isAbandoned.load(ordering: .relaxed) && record.generation == generation && record.nexusIncarnation == node.incarnation
+    guard let revision = outcome.committedRevision else { return nil }
+    return MembershipRecord(node: node, volume: volume, claimed: next.object, storeRevision: UInt64(revision))
   }
 
   /// Commits a change and returns when its outcome is known. Waits while the store is away: until then nothing that depends on
   /// the change may be acknowledged.
-  func commit(members: [ReplicaID], leaving: [(replica: ReplicaID, reason: String)], isClean: Bool) -> MembershipOutcome {
+  func commit(members: [ReplicaID], leaving: [(replica: ReplicaID, reason: String)]) -> MembershipOutcome {
     var delay: useconds_t = 20_000
     while !isAbandoned.load(ordering: .relaxed) {
       do {
@@ -45,7 +45,6 @@ final class MembershipRecord: Sendable {
         guard record.object.generation == generation, record.object.nexusIncarnation == node.incarnation else { return .fenced }
         var next = record
         next.object.members = members
-        next.object.clean = isClean
         next.object.out.removeAll { members.contains($0.id) }
         for (id, reason) in leaving where !next.object.out.contains(where: { $0.id == id && $0.atGeneration == generation }) {
           next.object.out.append(.init(id: id, reason: reason, atGeneration: generation))

@@ -12,6 +12,7 @@ final class ReplicaKeeper: Sendable {
     let assignment: ReplicaAssignment
     let reactorPosition: Int
     let device: ReactorBound<PoolReplica>
+    let service: ReplicaService
   }
 
   private let node: NodeContext
@@ -131,10 +132,12 @@ final class ReplicaKeeper: Sendable {
         name: NQN.replica(assignment.id), identifier: Identifier128(assignment.id.description)!,
         sizeBytes: assignment.sizeBytes, blockSizeBytes: assignment.blockSizeBytes,
         allowedHosts: .only([QualifiedName(NQN.nexus(assignment.volumeID))!]))
-      node.target.add(
-        description, device: ReactorBound(device.value), onReactor: node.reactors[position].index, isDiscoverable: false,
-        usesReplicaArena: true)
-      open.withLock { $0[assignment.id] = Open(assignment: assignment, reactorPosition: position, device: device) }
+      let service = ReplicaService(
+        replica: device, description: description, target: node.target, reactor: node.reactors[position],
+        incarnation: PoolIdentifier(node.incarnation)!)
+      open.withLock {
+        $0[assignment.id] = Open(assignment: assignment, reactorPosition: position, device: device, service: service)
+      }
       // First the space it took: what is assigned and not yet ready is subtracted from what a pool says is free.
       node.publish(pool)
       report(assignment, .ready)
@@ -196,8 +199,8 @@ final class ReplicaKeeper: Sendable {
   }
 
   private func stopServing(_ id: ReplicaID) {
-    guard let replica = replica(id), let name = QualifiedName(NQN.replica(id)) else { return }
-    node.target.remove(name)
+    guard let replica = replica(id) else { return }
+    replica.service.stop()
     node.reactors[replica.reactorPosition].call { _ in replica.device.value.close() }
     open.withLock { $0[id] = nil }
   }

@@ -26,12 +26,9 @@ public struct InSyncRecord: StoredObject {
   public var nexusIncarnation: String
   public var members: [ReplicaID]
   public var out: [Absent]
-  /// The last nexus stopped in order: all members are equal.
-  public var clean: Bool
 
   public init(
-    generation: UInt64, setVersion: UInt64, nexusNode: String, nexusIncarnation: String, members: [ReplicaID], out: [Absent] = [],
-    clean: Bool
+    generation: UInt64, setVersion: UInt64, nexusNode: String, nexusIncarnation: String, members: [ReplicaID], out: [Absent] = []
   ) {
     self.generation = generation
     self.setVersion = setVersion
@@ -39,6 +36,5 @@ public struct InSyncRecord: StoredObject {
     self.nexusIncarnation = nexusIncarnation
     self.members = members
     self.out = out
-    self.clean = clean
   }
 }

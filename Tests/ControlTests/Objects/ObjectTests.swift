@@ -41,7 +41,7 @@ import Testing
     try check(
       InSyncRecord(
         generation: .max, setVersion: 3, nexusNode: "n", nexusIncarnation: "i", members: [replica],
-        out: [.init(id: ReplicaID(), reason: "io", atGeneration: 2)], clean: false))
+        out: [.init(id: ReplicaID(), reason: "io", atGeneration: 2)]))
     try check(
       NodeStatus(
         name: "n", pid: 7, incarnation: "i", addresses: [.init(adrfam: "ipv6", traddr: "::1", trsvcid: "4420")], ioEngine: "libaio",

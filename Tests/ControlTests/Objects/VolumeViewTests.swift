@@ -53,7 +53,7 @@ import Testing
       Keys.inSync(spec.id),
       InSyncRecord(
         generation: 1, setVersion: 1, nexusNode: "node-1", nexusIncarnation: "i", members: members.map { replicas[$0].id },
-        out: out.map { .init(id: replicas[$0].id, reason: "connection lost", atGeneration: 1) }, clean: false))
+        out: out.map { .init(id: replicas[$0].id, reason: "connection lost", atGeneration: 1) }))
   }
 
   private func view(_ store: SimulatedStore) -> VolumeView { VolumeView.all(in: store.state)[0] }
@@ -74,13 +74,13 @@ import Testing
 
   @Test func aDroppedReplicaIsOut() throws {
     var store = try healthy()
-    try put(.degraded, [.inSync, .out], &store)
+    try put(.degraded, [.inSync, .absent], &store)
     try put(members: [0], out: [1], &store)
     try store.remove(Keys.nodeStatus("node-2"))
     let view = view(store)
     #expect(view.state == .degraded)
-    #expect(view.replicas.map(\.state) == [.inSync, .out])
-    #expect(view.message == "the replica on node-2 is out: connection lost")
+    #expect(view.replicas.map(\.state) == [.inSync, .absent])
+    #expect(view.message == "the replica on node-2 is absent: connection lost; the node is down")
     #expect(view.paths.map(\.anaState) == ["optimized"])
   }
 
@@ -88,7 +88,7 @@ import Testing
     var store = try healthy()
     try put(members: [0], out: [1], &store)
     #expect(view(store).state == .degraded)
-    #expect(view(store).replicas.map(\.state) == [.inSync, .out])
+    #expect(view(store).replicas.map(\.state) == [.inSync, .absent])
   }
 
   @Test func aDeadReplicaNodeIsUnreachable() throws {
@@ -111,7 +111,7 @@ import Testing
     try put(.starting, [], &store)
     #expect(view(store).state == .blocked)
     #expect(view(store).paths.map(\.anaState) == ["inaccessible"])
-    try put(.faulted, [.out, .out], &store)
+    try put(.faulted, [.absent, .absent], &store)
     #expect(view(store).state == .faulted)
   }
 
