@@ -6,7 +6,8 @@ enum Program {
   static let version = "0.1.0"
 
   static let commands: [Command] = [
-    .dev, .node, .volumeCreate, .volumeList, .volumeShow, .volumeDelete, .poolCreate, .poolList, .poolShow, .poolCheck, .poolGrow,
+    .dev, .node, .volumeCreate, .volumeList, .volumeShow, .volumeExplain, .volumeDelete, .rebuildList, .poolCreate, .poolList, .poolShow,
+    .poolCheck, .poolGrow,
     .poolDestroy, .poolBench, .replicaList, .nodeList, .status, .bench,
     .version,
   ]

@@ -33,6 +33,8 @@ extension VolumeRunner {
     switch told.members.first(where: { $0.replica.description == replica.id.description })?.state {
     case .inSync: return .init(id: replica.id, node: replica.node, state: .inSync)
     case .syncing, .joining: return .init(id: replica.id, node: replica.node, state: .syncing)
+    // Claimed, and waits for the others.
+    case .unreached("") where troubles[replica.id] == nil: return .init(id: replica.id, node: replica.node, state: .inSync)
     case .unreached(let reason): return seen(.unreachable, reason)
     case .leaving(let reason), .out(let reason): return seen(.absent, reason)
     case nil: return seen(.absent, nil)

@@ -137,12 +137,14 @@ public struct VolumeView: Encodable, Equatable, Sendable {
       state = .deleting
     } else if !isMember {
       state = seen?.state == .syncing ? .syncing : .absent
-    } else if cluster.node(replica.node) == nil || seen?.state == .unreachable {
+    } else if cluster.node(replica.node) == nil {
       state = .unreachable
     } else if own == nil || own?.state == .creating {
       state = .creating
     } else if own?.state != .ready {
       state = .faulted
+    } else if seen?.state == .unreachable {
+      state = .unreachable
     } else {
       state = seen?.state == .absent ? .absent : .inSync
     }

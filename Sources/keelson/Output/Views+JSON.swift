@@ -52,6 +52,20 @@ extension RebuildStatus {
   }
 }
 
+extension RebuildView {
+  var json: JSONValue { .object([.init("volume", .string(volume))] + rebuild.jsonMembers) }
+}
+
+extension VolumeExplanation {
+  var json: JSONValue {
+    func sentences(_ texts: [String]) -> JSONValue { .array(texts.map { .string($0) }) }
+    return [
+      "name": .string(volume.name), "id": .string("\(volume.id)"), "state": .string(volume.state.rawValue), "why": sentences(why),
+      "running": sentences(running), "next": sentences(next), "help": help.map { .string($0) } ?? .null,
+    ]
+  }
+}
+
 extension NodeView {
   var json: JSONValue {
     let addressValues = addresses.map { address -> JSONValue in
