@@ -14,7 +14,7 @@ extension Command {
     _ = try volume(name, in: cluster)
     guard let spec = cluster.volume(name: name) else { throw CommandError.volumeNotFound(name) }
     var explanation = VolumeExplanation(spec.object, in: cluster)
-    if let directory = access.directory, directory.runningProcess() == nil {
+    if let directory = access.directory, directory.runningProcess() == nil, cluster.nodes.isEmpty {
       explanation.why.insert("keelson dev does not run", at: 0)
       explanation.help = "Start it with: keelson dev --dir \(directory.path)"
     }

@@ -65,7 +65,7 @@ import Testing
         {"block_size":512,"id":"0d8a1a3e-5a2f-4b0e-9f57-6d2d0f3c9a11","name":"db","nexus":{"node":"node-1"},\
         "paths":[{"adrfam":"ipv4","ana_state":"optimized","node":"node-1",\
         "subnqn":"nqn.2026-11.io.keelson:volume:0d8a1a3e-5a2f-4b0e-9f57-6d2d0f3c9a11","traddr":"127.0.0.1","trsvcid":"4420",\
-        "trtype":"tcp"}],"replicas":[\
+        "trtype":"tcp"}],"rebuilds":[],"replicas":[\
         {"id":"1d8a1a3e-5a2f-4b0e-9f57-6d2d0f3c9a11","node":"node-1","pool":"default","state":"in-sync"},\
         {"id":"2d8a1a3e-5a2f-4b0e-9f57-6d2d0f3c9a11","node":"node-2","pool":"default","state":"in-sync"}],\
         "size":1073741824,"state":"healthy"}
