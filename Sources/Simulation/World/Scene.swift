@@ -35,7 +35,7 @@ final class Scene {
     }
   }
 
-  deinit { world.dispose() }
+  deinit { cluster.dispose() }
 
   var violation: String? { world.violation }
   /// The last happenings, for reports.
