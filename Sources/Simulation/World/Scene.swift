@@ -132,6 +132,7 @@ final class Scene {
 
   func unstick(_ node: Int) {
     disk(node).faults.isStuck = false
+    disk(node).faults.sticksNextWrite = false
     cluster.nodes[node].storage?.unstick()
   }
 
