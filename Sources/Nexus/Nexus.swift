@@ -371,6 +371,16 @@ import Reactor
     }
   }
 
+  public override func abandoned() {
+    actions = [:]
+    replicas = []
+    formerDoors = []
+    copiers = []
+    shutDownCompletion = nil
+    keptAlive = nil
+    flushes.abandon()
+  }
+
   /// Does something later: in this pass, or after a time. Not for the path of commands.
   func after(nanoseconds delay: UInt64 = 0, _ body: @escaping () -> Void) {
     let number = nextAction

@@ -269,7 +269,10 @@ public final class Reactor {
     deferred.value = DeferredEvents()
     flushRequests.value = []
     handlers.removeAll()
-    while let dead = unsafe handlers.popRemoved() { unsafe dead.release() }
+    while let dead = unsafe handlers.popRemoved() {
+      unsafe dead._withUnsafeGuaranteedRef { $0.abandoned() }
+      unsafe dead.release()
+    }
   }
 
   /// Runs until `stop`.

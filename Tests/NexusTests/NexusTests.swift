@@ -219,7 +219,7 @@ struct NexusTests {
     #expect(stand.status(later) == nil)
     stand.await { stand.status(later) != nil }
     #expect(stand.status(later) == .inaccessible)
-    #expect(stand.isAtRest)
+    #expect(stand.isAtRest, "\(stand.nexus.inFlight) \(stand.nexus.locks.count) \(stand.nexus.locks.waitingCount) \(stand.complaints)")
   }
 
   @Test func `R1: below the least number of members nothing is served`() throws {

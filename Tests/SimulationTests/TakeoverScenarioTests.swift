@@ -36,16 +36,16 @@ import Testing
     scene.disk(0).faults.sticksNextWrite = true
     scene.disk(2).faults.sticksNextWrite = true
     let half = scene.send(.write, 0..<8)
-    #expect(scene.wait { scene.held(1, 0) == half })
+    #expect(scene.wait { scene.held(1, 0) == half && scene.cluster.nodes[2].storage?.runningCount == 1 })
     scene.cluster.killNode(0)
     scene.unstick(2)
     scene.startNexus(1)
-    #expect(scene.wait { scene.isServing })
+    #expect(scene.wait { scene.isServing && scene.set == [1, 2] }, "\(scene.story)")
     let first = scene.read(0)
     #expect(first != nil, "\(scene.story)")
     scene.cluster.killNode(1)
     scene.startNexus(2)
-    #expect(scene.wait { scene.isServing })
+    #expect(scene.wait { scene.isServing }, "\(scene.story)")
     #expect(scene.read(0) == first)
     #expect(scene.end() == nil)
   }

@@ -148,27 +148,46 @@ extension Nexus {
   func settle(_ slot: Int) {
     if isFenced {
       finish(slot, .inaccessible)
+    } else if activeMask == 0 {
+      // What members said before service ended is worth nothing after it: they may have lost it with their power since. It is done
+      // anew when there is service; until then its range stays locked (R1).
+      awaitService(slot)
     } else if slots[slot].isLevelling {
       levelSettled(slot)
     } else if setMask & ~(slots[slot].sentMask & ~slots[slot].failedMask) == 0 {
       stepDone(slot)
     } else if leavingMask != 0, plantedErrors.contains(.acknowledgesUncommitted) {
       stepDone(slot)
-    } else if leavingMask != 0 {
+    } else if leavingMask | joiningMask != 0 {
       // Some have it and some do not: not before those are known to be out of the set, nor on the word of those that stay.
       awaitingCommit.append(slot)
       watchPatience()
       commitIfNeeded()
-    } else if slots[slot].request.operation == .flush, activeMask != 0, slots[slot].status == .success || activeMask.nonzeroBitCount > 1 {
-      // Somebody joined meanwhile, who has not flushed.
+    } else if slots[slot].failedMask & activeMask == 0 {
+      // Whoever failed it is out by now, and somebody joined meanwhile who has not flushed.
       slots[slot].sentMask = 0
       run(slot)
-    } else if activeMask.nonzeroBitCount > 1 {
+    } else {
+      settleFailed(slot)
+    }
+  }
+
+  /// A member that must stay failed the change.
+  private func settleFailed(_ slot: Int) {
+    let failed = slots[slot].failedMask & activeMask
+    let operation = slots[slot].request.operation
+    if activeMask.nonzeroBitCount > 1, slots[slot].status != .capacityExceeded || operation == .flush {
+      // Who was the only one when it failed may leave now, or nothing can be served.
+      for index in replicas.indices where failed & Self.bit(index) != 0 { fault(index, slots[slot].status, operation) }
+      settle(slot)
+    } else if (activeMask | syncMask).nonzeroBitCount > 1, slots[slot].status == .capacityExceeded {
       level(slot)
     } else {
-      // The only one that stays does not have it: the host is told and may write again. Or there is no service, and it is done
-      // anew when there is: until then its range stays locked (R1).
-      if activeMask == 0 || slots[slot].status == .success { awaitService(slot) } else { finish(slot, slots[slot].status) }
+      // The host is told and may write again. Replicas on their way in that have done it differ from now on.
+      for index in replicas.indices where syncMask & slots[slot].sentMask & Self.bit(index) != 0 && operation != .flush {
+        endResync(index, "the only replica in sync failed a \(operation)")
+      }
+      finish(slot, slots[slot].status)
     }
   }
 }

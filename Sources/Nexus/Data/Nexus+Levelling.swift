@@ -31,7 +31,9 @@ extension Nexus {
     let isZero = unsafe (bounce.load(as: UInt64.self) == 0 && memcmp(bounce, bounce + 8, byteCount - 8) == 0)
     // A hole stays a hole: it takes no space.
     slots[slot].phase = isZero ? .levellingHole : .levellingWrite
-    fanOut(slot, to: (activeMask | syncMask) & ~slots[slot].sourceMask)
+    let others = (activeMask | syncMask) & ~slots[slot].sourceMask
+    // Nobody is left to differ.
+    if others == 0 { finish(slot, .capacityExceeded) } else { fanOut(slot, to: others) }
   }
 
   /// The others have answered for the chunk.

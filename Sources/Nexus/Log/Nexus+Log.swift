@@ -201,6 +201,8 @@ final class ReplicaFlushes: BlockClient {
 
   var isBusy: Bool { !pending.isEmpty }
 
+  func abandon() { pending = [:] }
+
   /// Flushes the replicas and tells, later, which of them did not.
   func flush(_ mask: UInt8, then done: @escaping (UInt8) -> Void) {
     let round = Round(done)

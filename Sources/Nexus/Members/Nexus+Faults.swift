@@ -129,7 +129,8 @@ extension Nexus {
     syncMask = 0
     preparingMask = 0
     computeLeases()
-    let waiting = awaitingLog + awaitingActivation + awaitingRegion + awaitingLease
+    let waiting = awaitingLog + awaitingActivation + awaitingRegion + awaitingLease + awaitingCommit.filter { !slots[$0].isEnding }
+    awaitingCommit = []
     awaitingLog = []
     awaitingActivation = []
     awaitingRegion = []
@@ -147,9 +148,6 @@ extension Nexus {
     healthyMask = 0
     membershipStep = nil
     endWaiting()
-    let waiting = awaitingCommit
-    awaitingCommit = []
-    for slot in waiting where !slots[slot].isEnding { settle(slot) }
     unsafe surroundings.nexusChanged()
   }
 

@@ -215,6 +215,16 @@ public final class ReplicaGate: EventHandler {
     for body in bodies { body() }
   }
 
+  public override func abandoned() {
+    sessions = []
+    holder = nil
+    pending = nil
+    deferred = []
+    answers = []
+    closed = nil
+    sizeChanged = nil
+  }
+
   func setLeaseTimer(afterNanoseconds delay: UInt64) {
     if isLeaseTimerSet { return }
     isLeaseTimerSet = true

@@ -19,6 +19,13 @@ final class Network {
     blockedSince = Array(repeating: Array(repeating: 0, count: nodeCount), count: nodeCount)
   }
 
+  /// Takes all connections apart.
+  func dispose() {
+    for connection in connections + former { connection.dispose() }
+    connections = []
+    former = []
+  }
+
   func isOpen(from: Int, to: Int) -> Bool { blocks[from][to] == 0 }
 
   func isOpen(between one: Int, and other: Int) -> Bool { isOpen(from: one, to: other) && isOpen(from: other, to: one) }

@@ -45,6 +45,18 @@ import Reactor
 
   var isLost: Bool { isLostAtNexus }
 
+  /// Lets go of everything; nothing happens any more.
+  func dispose() {
+    requests = [:]
+    answers = [:]
+    toGate.discard()
+    toNexus.discard()
+    over = {}
+    side.finished = { _, _ in }
+    session.sessionEnded = nil
+    sessionEnded = nil
+  }
+
   var isOver: Bool { (isLostAtNexus || !nexusProcess.isAlive) && (isClosedAtGate || !gateProcess.isAlive) }
 
   func joins(_ one: Int, _ other: Int) -> Bool {

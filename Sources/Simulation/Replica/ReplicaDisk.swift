@@ -136,11 +136,9 @@ final class ReplicaDisk {
     }
   }
 
-  /// Damage that was made good by what others hold counts no more.
-  func forgetDamage(equalTo other: ReplicaDisk) {
-    for sector in damage.keys.sorted() where other.damage[sector] == nil && sector < other.current.count {
-      if other.current[sector] == current[sector] { damage[sector] = nil }
-    }
+  /// Damage that was made good counts no more: all of the set hold the same.
+  func forgetDamage(equalOn disks: [ReplicaDisk]) {
+    for sector in damage.keys.sorted() where disks.allSatisfy({ $0.current[sector] == current[sector] }) { damage[sector] = nil }
   }
 
   /// Ranges with data, ascending, at most `limit`.

@@ -49,6 +49,12 @@ import Reactor
   /// Requests that have not taken effect.
   var runningCount: Int { running.count }
 
+  /// Lets go of everything; nothing happens any more.
+  func dispose() {
+    running = []
+    questions = []
+  }
+
   // MARK: Data
 
   override func submit(_ request: BlockRequest, for client: BlockClient) {

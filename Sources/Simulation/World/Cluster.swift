@@ -63,6 +63,22 @@ final class Cluster {
     store = SimulatedStore(world: world, network: network, place: options.replicaCount, members: firstSet)
   }
 
+  /// Takes everything apart at the end of a run.
+  func dispose() {
+    world.dispose()
+    network.dispose()
+    for run in nexuses + former { run.dispose() }
+    nexuses = []
+    former = []
+    for node in nodes {
+      node.storage?.dispose()
+      node.process = nil
+      node.storage = nil
+      node.gate = nil
+    }
+    store.changed = { _ in }
+  }
+
   func node(of replica: Identifier) -> Node? { nodes.first { $0.disk.id == replica } }
 
   /// The nexus of the highest generation that lives.

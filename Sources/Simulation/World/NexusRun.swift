@@ -51,6 +51,14 @@ final class NexusRun {
 
   func add(_ connection: HostConnection) { connections.append(connection) }
 
+  /// Lets go of everything; nothing happens any more.
+  func dispose() {
+    for connection in connections { connection.ended = { _, _ in } }
+    connections = []
+    surroundings.committed = { _ in }
+    surroundings.changed = {}
+  }
+
   /// The process is dead: what its hosts had under way has no known outcome.
   func processEnded() {
     isOver = true

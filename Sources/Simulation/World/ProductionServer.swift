@@ -16,6 +16,9 @@ final class ProductionServer: VolumeServer {
   override var isFenced: Bool { nexus.state == .fenced || nexus.state == .stopped }
   override var isServing: Bool { nexus.state == .serving }
   override var isHealthy: Bool { nexus.state == .serving && nexus.members.allSatisfy { $0.state == .inSync } }
+  override var leaving: [Identifier] {
+    nexus.members.compactMap { if case .leaving = $0.state { $0.replica } else { nil } }
+  }
   override var inFlight: Int { nexus.inFlight }
   override var hasPatience: Bool { true }
 

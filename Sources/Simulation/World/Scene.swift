@@ -35,7 +35,7 @@ final class Scene {
     }
   }
 
-  deinit { world.dispose() }
+  deinit { cluster.dispose() }
 
   var violation: String? { world.violation }
   /// The last happenings, for reports.
@@ -132,6 +132,7 @@ final class Scene {
 
   func unstick(_ node: Int) {
     disk(node).faults.isStuck = false
+    disk(node).faults.sticksNextWrite = false
     cluster.nodes[node].storage?.unstick()
   }
 

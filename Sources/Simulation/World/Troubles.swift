@@ -94,10 +94,11 @@ final class Troubles {
   /// Power may fail everywhere but on one member that lacks nothing (R7).
   private func mayLosePower(_ node: Int) -> Bool {
     let members = cluster.memberNodes
-    for member in members {
-      for other in members where other !== member { member.disk.forgetDamage(equalTo: other.disk) }
-    }
-    return members.contains { $0.index != node && $0.disk.damage.isEmpty } || !members.contains { $0.index == node }
+    for member in members { member.disk.forgetDamage(equalOn: members.map(\.disk)) }
+    // One on its way out counts for nothing: the store may know in the same moment.
+    let leaving = Set(cluster.nexuses.flatMap(\.server.leaving))
+    return members.contains { $0.index != node && $0.disk.damage.isEmpty && !leaving.contains($0.disk.id) }
+      || !members.contains { $0.index == node }
   }
 
   private func unstick(_ node: Int) {

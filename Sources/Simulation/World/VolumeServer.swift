@@ -13,6 +13,8 @@ class VolumeServer {
   var isServing: Bool { false }
   /// Every replica is in the set and equal, and nothing is running in the background.
   var isHealthy: Bool { false }
+  /// Replicas that are to leave the set, whether or not the store knows.
+  var leaving: [Identifier] { [] }
   /// Commands under way inside.
   var inFlight: Int { 0 }
   /// Ends commands that have waited too long (R12).
