@@ -102,6 +102,7 @@ extension EndToEnd {
         let degraded = try await dev.await("degraded", of: "three")
         #expect(degraded["replicas"].array.map(\.["state"].string).sorted() == ["absent", "in-sync", "in-sync"])
 
+        let lossTime = ContinuousClock.now
         #expect(kill(processes[1], SIGKILL) == 0)
         let isAcknowledged = Mutex(false)
         async let writing: Void = {
@@ -109,8 +110,17 @@ extension EndToEnd {
           isAcknowledged.withLock { $0 = true }
         }()
         try await dev.await("blocked", of: "three")
-        try await Task.sleep(for: .seconds(1))
+        // Commands wait inside; after that, and within 20 s, they are told that the path is no good (R12).
+        let (status, _) = await host.perform(.read, at: 0, byteCount: Pattern.blockBytes)
+        let waited = ContinuousClock.now - lossTime
+        #expect(status == .inaccessible && waited > .seconds(10) && waited < .seconds(22), "\(status) after \(waited)")
         #expect(!isAcknowledged.withLock { $0 }, "one replica alone acknowledges nothing")
+        try await eventually("the path is inaccessible") {
+          dev.log(of: volume.nexusNode).contains("its path is inaccessible") ? true : nil
+        }
+        let later = ContinuousClock.now
+        #expect(await host.perform(.read, at: 0, byteCount: Pattern.blockBytes).0 == .inaccessible)
+        #expect(ContinuousClock.now - later < .seconds(2), "nobody waits on a path that is inaccessible")
         try dev.resumeSupervisor()
         try await writing
         try await dev.await("healthy", of: "three", limitSeconds: 60)

@@ -63,18 +63,24 @@ extension EndToEnd {
         #expect(try await dev.json("pool", "list").array.allSatisfy { $0["kind"] == "memory" })
         let host = try await BlockAccess.connect(to: volume)
         try await Pattern.write(0..<4, seed: 21, to: host)
-        // One copy may go; then it is gone, even though its node is back.
+        // One copy may go: it is made anew when its node is back, and gets everything.
         let process = try await dev.process(of: volume.otherNodes[0])
         #expect(kill(process, SIGKILL) == 0)
         try await Pattern.write(4..<8, seed: 21, to: host)
         try await dev.awaitReturn(of: volume.otherNodes[0], after: process)
         #expect(try await Pattern.mismatches(0..<8, seed: 21, in: host) == [])
         host.close()
-        #expect(try await dev.volume("lost").replicaState(on: volume.otherNodes[0]) == "absent")
+        try await dev.await("healthy", of: "lost")
+        let rebuild = try #require(try await dev.rebuilds(of: "lost").last)
+        #expect(rebuild["kind"] == "full" && rebuild["bytes_sent"].int >= 8 * Pattern.blockBytes, "\(rebuild)")
+        // With both gone there is nothing left, whatever else comes and goes on their nodes.
         #expect(try await dev.stop() == 0)
         try await dev.start()
         let after = try await dev.await("blocked", of: "lost")
         #expect(after.replicaState(on: volume.nexusNode) == "faulted" && after["message"].string.contains("gone"), "\(after)")
+        _ = try await dev.create("other", size: "16MiB")
+        try await Task.sleep(for: .seconds(2))
+        #expect(try await dev.volume("lost")["state"] == "blocked")
         _ = try await dev.json("volume", "delete", "lost", "--force")
         #expect(try await dev.create("lost", size: "16MiB")["state"] == "healthy")
       }

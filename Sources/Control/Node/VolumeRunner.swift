@@ -213,7 +213,9 @@ struct NexusReport: Sendable {
   let impatientCommands: UInt64
   /// On the clock of `Rebuild`.
   let nowNanoseconds: UInt64
+}
 
+extension NexusReport {
   /// On the nexus's reactor.
   init(_ nexus: Nexus) {
     state = nexus.state

@@ -22,7 +22,7 @@ import Transport
   let name = QualifiedName("nqn.2026-11.io.keelson:replica:test")!
   let storage: ReactorBound<HeldStorage>
   private let replica: ReactorBound<PoolReplica>
-  private let context: TransportContext
+  let context: TransportContext
   private var doors: [RemoteDoor] = []
   private let buffer: UnsafeMutableRawPointer
   private var isStopped = false
