@@ -25,7 +25,7 @@ final class PlainDoor: ReplicaDoor {
   override func ask(_ question: ReplicaQuestion, then answer: @escaping (Result<ReplicaAnswer, ReplicaRefusal>) -> Void) {
     let reply: Result<ReplicaAnswer, ReplicaRefusal>
     switch question {
-    case .claim(let claim): reply = .success(.claimed(Self.accepted(claim, sizeBytes: sizeBytes)))
+    case .claim(let claim), .claimFrom(let claim, _): reply = .success(.claimed(Self.accepted(claim, sizeBytes: sizeBytes)))
     case .renewLease: reply = .success(.leased(nanoseconds: Self.leaseNanoseconds))
     case .storeSet, .release, .setRegions, .forgetPeer, .clearLostCache: reply = .success(.done)
     case .checksums, .allocatedRanges, .metadata, .createSnapshot, .deleteSnapshot, .grow:
