@@ -89,6 +89,12 @@ import Reactor
   var recordedMask: UInt8 = 0
   /// Absent replicas whose record lacks regions of the activity log still; none may leave it until then (R6).
   var unrecordedMask: UInt8 = 0
+  /// Replicas that lost their data or were taken back to an old copy: what they missed is everything (R3).
+  var rolledBackMask: UInt8 = 0
+  /// Absent replicas of which the store knows, or need not know, that they accepted this generation.
+  var returnKnownMask: UInt8 = 0
+  /// Those of which it is to be told.
+  var returningMask: UInt8 = 0
   /// Members whose cache may be lost and that have yet to be made equal (R7).
   var lostMask: UInt8 = 0
   /// Those that still say so themselves.
@@ -104,6 +110,8 @@ import Reactor
   /// What the store is asked for, until what follows from it is durable.
   var membershipStep: MembershipStep?
   var isFenced = false
+  /// The store knows that this generation serves (R3), or need not know.
+  var isConfirmed: Bool
   /// Counts the times service ended, so that what was begun before is known from what was begun since.
   var serviceEpoch = 0
   var shutDownCompletion: (() -> Void)?
@@ -199,8 +207,13 @@ import Reactor
     unsafe self.surroundings = surroundings
     claim = configuration.claim
     leaseClock = surroundings.bootNanoseconds
-    replicas = members.map { ReplicaEntry(id: $0, reason: "not reached yet") }
-    replicas += configuration.absent.map { ReplicaEntry(id: $0.replica, reason: $0.reason) }
+    isConfirmed = configuration.confirmedGeneration == nil
+    replicas = members.map {
+      ReplicaEntry(id: $0, reason: "not reached yet", floorGeneration: configuration.confirmedGeneration ?? 0)
+    }
+    replicas += configuration.absent.map {
+      ReplicaEntry(id: $0.replica, reason: $0.reason, floorGeneration: configuration.confirmedGeneration == nil ? 0 : $0.generation)
+    }
     unsafe paths = unsafe InlineArray(repeating: nil)
     readOrder = InlineArray { UInt8($0) }
     setMask = UInt8(truncatingIfNeeded: (1 << members.count) - 1)

@@ -20,7 +20,9 @@ public protocol NexusSurroundings: AnyObject {
   var bootNanoseconds: (() -> UInt64)? { get }
 }
 
-/// What a nexus asks to have committed in the state store.
+/// What a nexus asks to have committed in the state store. Where `NexusConfiguration.confirmedGeneration` is given, the store also
+/// remembers with every change that this generation has served (`confirmedGeneration`), and of the replicas in `returning`, which are
+/// absent still, that they accepted it (`Absence.generation`).
 public struct MembershipChange: Equatable, Sendable {
   /// Replicas in the set after the change, in the nexus's order.
   public var members: [Identifier]
@@ -28,11 +30,14 @@ public struct MembershipChange: Equatable, Sendable {
   public var leaving: [Absence]
   /// Replicas that were not in the set and are now.
   public var joining: [Identifier]
+  /// Absent replicas that have accepted this generation and are about to be made equal.
+  public var returning: [Identifier]
 
-  public init(members: [Identifier], leaving: [Absence], joining: [Identifier]) {
+  public init(members: [Identifier], leaving: [Absence], joining: [Identifier], returning: [Identifier] = []) {
     self.members = members
     self.leaving = leaving
     self.joining = joining
+    self.returning = returning
   }
 }
 
@@ -40,10 +45,13 @@ public struct MembershipChange: Equatable, Sendable {
 public struct Absence: Equatable, Sendable {
   public var replica: Identifier
   public var reason: String
+  /// The latest generation it is known to have accepted; 0 where that is not known.
+  public var generation: UInt64
 
-  public init(_ replica: Identifier, reason: String) {
+  public init(_ replica: Identifier, reason: String, generation: UInt64 = 0) {
     self.replica = replica
     self.reason = reason
+    self.generation = generation
   }
 }
 
@@ -64,6 +72,10 @@ public struct NexusConfiguration: Sendable {
   public var claim: ReplicaClaim
   /// The volume's other replicas. One that is not mentioned here, nor in the set, is new when its door appears.
   public var absent: [Absence]
+  /// The latest generation that served, according to the store: every member has accepted it. A member that says otherwise has lost its
+  /// data or is an old copy (R3). Where this is given, nothing is served before a commit under this generation. Nil: members are
+  /// taken at their word.
+  public var confirmedGeneration: UInt64?
   /// The replica to read from first (the one on this node).
   public var nearest: Identifier?
   /// The set never shrinks below this many members; with fewer nothing is served (R1).

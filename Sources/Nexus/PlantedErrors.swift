@@ -20,5 +20,7 @@ extension Nexus {
     public static let forgetsDeparted = PlantedErrors(rawValue: 64)
     /// Takes a replica that may have lost its cache for a source (R7).
     public static let trustsLostCaches = PlantedErrors(rawValue: 128)
+    /// Takes replicas that hold an older claim than they accepted last at their word (R3).
+    public static let trustsRolledBack = PlantedErrors(rawValue: 256)
   }
 }

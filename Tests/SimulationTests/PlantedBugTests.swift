@@ -5,7 +5,7 @@ import Testing
 /// The checks find what they are for: each error, planted into the nexus or the gates, is caught by some of the first seeds, or by a
 /// story that leads to it.
 @Suite struct PlantedBugTests {
-  private static let rare: [PlantedBug] = [.clearsUncopied, .readsWithoutLease, .dropsReentered, .answersBeforeSettled]
+  private static let rare: [PlantedBug] = [.clearsUncopied, .trustsRolledBack, .readsWithoutLease, .dropsReentered, .answersBeforeSettled]
 
   @Test(arguments: PlantedBug.allCases.filter { !rare.contains($0) }) func `is caught by a seed`(bug: PlantedBug) {
     for seed in 1...400 {
@@ -24,6 +24,7 @@ import Testing
 
   private func tell(_ bug: PlantedBug, isPlanted: Bool) -> String? {
     switch bug {
+    case .trustsRolledBack: rolledBack(isPlanted ? bug : nil)
     case .clearsUncopied: cutOffWhileCopied(isPlanted ? bug : nil)
     case .readsWithoutLease: isolated(isPlanted ? bug : nil)
     case .dropsReentered: enteredAgain(isPlanted ? bug : nil)
@@ -48,6 +49,23 @@ import Testing
     scene.isolate(1)
     scene.wait(seconds: 10)
     scene.isolate(1, false)
+    return scene.end()
+  }
+
+  /// A member's pool is replaced while nothing serves.
+  private func rolledBack(_ bug: PlantedBug?) -> String? {
+    let scene = Scene(replicas: 3, minInSync: 2, bug: bug)
+    scene.startNexus(0)
+    scene.wait { scene.isHealthy }
+    scene.run(.write, 0..<8)
+    // Time for the region to leave the log.
+    scene.wait(seconds: 5)
+    scene.cluster.killNode(0)
+    scene.cluster.killNode(1)
+    scene.disk(1).replace(by: nil)
+    scene.cluster.startNode(0)
+    scene.cluster.startNode(1)
+    scene.startNexus(1)
     return scene.end()
   }
 

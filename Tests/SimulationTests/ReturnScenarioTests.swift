@@ -184,4 +184,33 @@ import Testing
     #expect(scene.wait { scene.isHealthy })
     #expect(scene.end() == nil)
   }
+
+  /// While a nexus serves, and while none does.
+  @Test(arguments: [false, true], [false, true]) func `rolled-back-member`(isCopy: Bool, isServed: Bool) throws {
+    let scene = try scene(3, minInSync: 2)
+    #expect(scene.run(.write, 0..<8) == .success)
+    #expect(scene.wait(seconds: 20) { scene.disk(2).metadata.hotRegions.isEmpty })
+    let backup = scene.disk(2).image
+    // The next generation serves, and its writes leave the log.
+    scene.startNexus(1)
+    #expect(scene.wait { scene.isHealthy })
+    let written = scene.send(.write, 0..<8)
+    #expect(scene.wait { scene.ending(written) == .success })
+    #expect(scene.wait(seconds: 20) { scene.disk(1).metadata.hotRegions.isEmpty })
+    let version = scene.cluster.store.record.setVersion
+    scene.cluster.killNode(2)
+    if !isServed { scene.cluster.killNode(1) }
+    scene.disk(2).replace(by: isCopy ? backup : nil)
+    #expect(scene.held(2, 0) != written)
+    scene.cluster.startNode(2)
+    if !isServed {
+      scene.cluster.startNode(1)
+      scene.startNexus(1)
+    }
+    // It leaves, is made equal as a whole, and joins.
+    #expect(scene.wait { scene.isHealthy && scene.cluster.store.record.setVersion >= version + 2 }, "\(scene.story)")
+    #expect(scene.held(2, 0) == written)
+    #expect(scene.read(0) == written)
+    #expect(scene.end() == nil)
+  }
 }

@@ -37,19 +37,14 @@ final class MembershipRecord: Sendable {
 
   /// Commits a change and returns when its outcome is known. Waits while the store is away: until then nothing that depends on
   /// the change may be acknowledged.
-  func commit(members: [ReplicaID], leaving: [(replica: ReplicaID, reason: String)]) -> MembershipOutcome {
+  func commit(_ change: MembershipChange) -> MembershipOutcome {
     var delay: useconds_t = 20_000
     while !isAbandoned.load(ordering: .relaxed) {
       do {
         guard let record = try node.store.object(InSyncRecord.self, at: Keys.inSync(volume)) else { return .fenced }
         guard record.object.generation == generation, record.object.nexusIncarnation == node.incarnation else { return .fenced }
         var next = record
-        next.object.members = members
-        next.object.out.removeAll { members.contains($0.id) }
-        for (id, reason) in leaving where !next.object.out.contains(where: { $0.id == id && $0.atGeneration == generation }) {
-          next.object.out.append(.init(id: id, reason: reason, atGeneration: generation))
-        }
-        if members != record.object.members { next.object.setVersion += 1 }
+        apply(change, to: &next.object)
         // Already there: the reply of an earlier try was lost.
         if next.object == record.object {
           return .committed(setVersion: record.object.setVersion, storeRevision: UInt64(record.modRevision))
@@ -66,6 +61,26 @@ final class MembershipRecord: Sendable {
       }
     }
     return .fenced
+  }
+
+  /// The same change twice is the same as once.
+  private func apply(_ change: MembershipChange, to record: inout InSyncRecord) {
+    let members = change.members.map(ReplicaID.init)
+    if members != record.members { record.setVersion += 1 }
+    record.members = members
+    record.confirmedGeneration = generation
+    record.out.removeAll { members.contains($0.id) }
+    for absence in change.leaving {
+      let id = ReplicaID(absence.replica)
+      if record.out.contains(where: { $0.id == id && $0.atGeneration == generation }) { continue }
+      record.out.removeAll { $0.id == id }
+      record.out.append(
+        .init(
+          id: id, reason: absence.reason, atGeneration: generation, acceptedGeneration: absence.generation == 0 ? nil : absence.generation))
+    }
+    for id in change.returning.map(ReplicaID.init) {
+      for index in record.out.indices where record.out[index].id == id { record.out[index].acceptedGeneration = generation }
+    }
   }
 
   /// Ends a commit that waits for the store: the nexus stops without it.

@@ -65,17 +65,20 @@ extension VolumeRunner {
 
   private func configuration(_ claim: MembershipRecord, nexusID: PoolIdentifier) -> NexusConfiguration {
     let record = claim.claimed
-    var absent = record.out.filter { !record.members.contains($0.id) }.map { Absence(PoolIdentifier($0.id), reason: $0.reason) }
+    var absent = record.out.filter { !record.members.contains($0.id) }
+      .map { Absence(PoolIdentifier($0.id), reason: $0.reason, generation: $0.acceptedGeneration ?? 0) }
     for replica in assignment.replicas where !record.members.contains(replica.id) && !record.out.contains(where: { $0.id == replica.id }) {
       absent.append(Absence(PoolIdentifier(replica.id), reason: "new"))
     }
-    return NexusConfiguration(
+    var configuration = NexusConfiguration(
       sizeBytes: assignment.sizeBytes, blockSizeBytes: assignment.blockSizeBytes,
       claim: ReplicaClaim(
         generation: claim.generation, setVersion: record.setVersion, nexusID: nexusID, inSync: record.members.map(PoolIdentifier.init),
         storeRevision: claim.storeRevision),
       absent: absent, nearest: assignment.replicas.first { $0.node == node.name }.map { PoolIdentifier($0.id) },
       minInSync: assignment.effectiveMinInSync)
+    configuration.confirmedGeneration = record.confirmedGeneration ?? 0
+    return configuration
   }
 
   private func begin(_ claim: MembershipRecord) {
@@ -142,4 +145,8 @@ extension VolumeRunner {
 
 extension PoolIdentifier {
   init(_ id: ReplicaID) { self = PoolIdentifier(id.description)! }
+}
+
+extension ReplicaID {
+  init(_ id: PoolIdentifier) { self = ReplicaID(id.description)! }
 }

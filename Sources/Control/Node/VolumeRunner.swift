@@ -247,12 +247,8 @@ final class VolumeSurroundings: NexusSurroundings {
     guard let nexus else { return }
     let bound = ReactorBound(nexus)
     let (record, reactor) = (record, reactor)
-    let members = change.members.compactMap { ReplicaID($0.description) }
-    let leaving = change.leaving.compactMap { absence in
-      ReplicaID(absence.replica.description).map { (replica: $0, reason: absence.reason) }
-    }
     runner.commits.async {
-      let outcome = record.commit(members: members, leaving: leaving)
+      let outcome = record.commit(change)
       reactor.post { _ in bound.value.membershipCommitted(outcome) }
     }
   }

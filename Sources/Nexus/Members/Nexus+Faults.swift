@@ -59,7 +59,7 @@ extension Nexus {
   func fault(_ index: Int, _ refusal: ReplicaRefusal) {
     switch refusal {
     case .claimed(let generation) where generation > claim.generation: fence()
-    case .claimed, .unclaimed: fault(index, .refused, .flush)
+    case .claimed, .unclaimed, .rolledBack: fault(index, .refused, .flush)
     case .lost: fault(index, .connectionLost, .flush)
     case .busy, .noSpace, .faulted, .invalid:
       let bit = Self.bit(index)

@@ -15,6 +15,8 @@ struct MembershipStep {
   var isAsked = false
   let leavingMask: UInt8
   let joiningMask: UInt8
+  /// Absent replicas that are known to have accepted this generation.
+  let returningMask: UInt8
 }
 
 /// Members leave and join by committed changes only (R2, R4).
@@ -23,9 +25,12 @@ extension Nexus {
   func commitIfNeeded() {
     guard membershipStep == nil, !isOver, phase == .prepared || leavingMask != 0 else { return }
     let joining = joiningMask & ~setMask
-    if leavingMask == 0 && joining == 0 { return }
+    // Only what has every member's claim may be confirmed.
+    let confirms = !isConfirmed && phase == .prepared && setMask & ~healthyMask & ~leavingMask == 0
+    if leavingMask == 0 && joining == 0 && returningMask == 0 && !confirms { return }
     let members = (setMask & ~leavingMask) | joining
-    let step = MembershipStep(leavingMask: leavingMask & setMask, joiningMask: joining)
+    let step = MembershipStep(leavingMask: leavingMask & setMask, joiningMask: joining, returningMask: returningMask & ~setMask)
+    returningMask = 0
     // From here on until the outcome is known, an acknowledgement needs both sets.
     setMask |= joining
     membershipStep = step
@@ -34,7 +39,8 @@ extension Nexus {
       MembershipChange(
         members: identifiers(members),
         leaving: replicas.indices.filter { step.leavingMask & Self.bit($0) != 0 }
-          .map { Absence(replicas[$0].id, reason: replicas[$0].reason) }, joining: identifiers(joining)))
+          .map { Absence(replicas[$0].id, reason: replicas[$0].reason, generation: replicas[$0].floorGeneration) },
+        joining: identifiers(joining), returning: identifiers(step.returningMask)))
   }
 
   private func identifiers(_ mask: UInt8) -> [Identifier] {
@@ -49,6 +55,8 @@ extension Nexus {
     case .committed(let setVersion, let storeRevision):
       step.stage = .storing
       membershipStep = step
+      isConfirmed = true
+      returnKnownMask |= step.returningMask
       claim.setVersion = setVersion
       claim.storeRevision = max(claim.storeRevision, storeRevision)
       claim.inSync = identifiers(setMask & ~step.leavingMask)
@@ -72,7 +80,9 @@ extension Nexus {
     askAll(logMask | (syncMask & step.joiningMask)) { index in
       var questions: [ReplicaQuestion] = []
       for left in replicas.indices where step.leavingMask & Self.bit(left) != 0 {
-        questions += Self.questions(.missed(peer: replicas[left].id), hot, isMember: true)
+        // One that lost its data misses everything.
+        let regions = rolledBackMask & Self.bit(left) != 0 ? Array(0..<log.regionCount) : hot
+        questions += Self.questions(.missed(peer: replicas[left].id), regions, isMember: true)
       }
       questions.append(.storeSet(claim))
       return questions
@@ -93,6 +103,10 @@ extension Nexus {
     unrecordedMask &= ~step.leavingMask
     lostMask &= setMask
     saidLostMask &= setMask
+    for index in replicas.indices where step.leavingMask & Self.bit(index) != 0 {
+      // The commit has told the store what it has accepted.
+      if replicas[index].floorGeneration == claim.generation { returnKnownMask |= Self.bit(index) }
+    }
     let joined = step.joiningMask
     joiningMask &= ~joined
     recordedMask &= ~joined

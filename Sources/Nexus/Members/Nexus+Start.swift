@@ -56,13 +56,15 @@ extension Nexus {
     replicas[index].isClaiming = true
     let session = replicas[index].session
     let sentAt = leaseNow
-    replicas[index].door!.ask(.claim(claim)) { [self] result in
+    let floor = plantedErrors.contains(.trustsRolledBack) ? 0 : replicas[index].floorGeneration
+    replicas[index].door!.ask(floor == 0 ? .claim(claim) : .claimFrom(claim, floorGeneration: floor)) { [self] result in
       guard replicas[index].session == session, !isOver else { return }
       replicas[index].isClaiming = false
       switch result {
       case .success(.claimed(let claimed)): accepted(index, claimed, sentAt: sentAt)
       case .success: claimFailed(index, "it answered a claim with something else", after: Self.retryClaimNanoseconds)
       case .failure(.claimed(let generation)) where generation > claim.generation: fence()
+      case .failure(.rolledBack(let generation)): rolledBack(index, to: generation)
       case .failure(let refusal):
         let delay: UInt64 = refusal == .busy ? 10_000_000 : Self.retryClaimNanoseconds
         claimFailed(index, "its claim was refused: \(refusal)", after: delay)
@@ -70,7 +72,7 @@ extension Nexus {
     }
   }
 
-  private func claimFailed(_ index: Int, _ reason: String, after delay: UInt64) {
+  func claimFailed(_ index: Int, _ reason: String, after delay: UInt64) {
     replicas[index].reason = reason
     let session = replicas[index].session
     after(nanoseconds: delay) { [self] in if replicas[index].session == session { claimReplica(index) } }
@@ -85,6 +87,9 @@ extension Nexus {
     }
     replicas[index].claimed = claimed
     replicas[index].isTakenIn = false
+    // Known to itself from now on, and to the store before anything relies on it.
+    if configuration.confirmedGeneration != nil { replicas[index].floorGeneration = claim.generation }
+    rolledBackMask &= ~bit
     replicas[index].leaseEndNanoseconds = Self.leaseEnd(sentAt, claimed.leaseNanoseconds)
     if claimed.isWriteThrough { writeThroughMask |= bit } else { writeThroughMask &= ~bit }
     if setMask & bit != 0 {
@@ -156,8 +161,8 @@ extension Nexus {
     guard phase == .gathering, !isOver else { return }
     let members = setMask & ~leavingMask
     let decision = StartDecision.decide(
-      setMask: members, reachedMask: reachedMask, lostMask: lostMask, isGraceOver: reactor.now >= graceEndNanoseconds,
-      minInSync: minInSync)
+      setMask: members, reachedMask: reachedMask, lostMask: lostMask, rolledBackMask: rolledBackMask,
+      isGraceOver: reactor.now >= graceEndNanoseconds, minInSync: minInSync)
     switch decision.action {
     case .wait(let reason): tellWaiting(reason, members & ~reachedMask)
     case .go(let leaving):
@@ -269,11 +274,16 @@ extension Nexus {
     isServiceDue = false
     guard phase == .prepared, activeMask == 0, !isOver else { return }
     let unreached = setMask & ~healthyMask & ~leavingMask & ~joiningMask
-    if unreached != 0, healthyMask.nonzeroBitCount >= minInSync, reactor.now >= graceEndNanoseconds {
+    let isTimeOver = reactor.now >= graceEndNanoseconds || unreached & ~rolledBackMask == 0
+    if unreached != 0, healthyMask.nonzeroBitCount >= minInSync, isTimeOver {
       // Somebody joined meanwhile: those that did not come are not needed any more.
       leavingMask |= unreached
       commitIfNeeded()
       return serveIfPossible()
+    }
+    guard unreached != 0 || healthyMask.nonzeroBitCount < minInSync || isConfirmed else {
+      // The next nexus shall know which claim every member has accepted (R3).
+      return commitIfNeeded()
     }
     guard unreached == 0, healthyMask.nonzeroBitCount >= minInSync else {
       let text = "\(healthyMask.nonzeroBitCount) of at least \(minInSync) replicas are in sync and can be reached"

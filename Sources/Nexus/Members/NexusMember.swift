@@ -35,6 +35,8 @@ struct ReplicaEntry {
   /// What it answered to the claim of this session.
   var claimed: ClaimedReplica?
   var isClaiming = false
+  /// The latest generation it is known to have accepted (R3).
+  var floorGeneration: UInt64 = 0
   /// Its part of what was known before was taken in.
   var isTakenIn = false
   /// Why it is not in use.
@@ -45,8 +47,9 @@ struct ReplicaEntry {
   /// How long it was left alone after it failed last.
   var returnDelayNanoseconds: UInt64 = 0
 
-  init(id: Identifier, reason: String) {
+  init(id: Identifier, reason: String, floorGeneration: UInt64 = 0) {
     self.id = id
     self.reason = reason
+    self.floorGeneration = floorGeneration
   }
 }

@@ -23,15 +23,19 @@ struct StartDecision: Equatable {
   ///   - setMask: the in-sync set as the store has it.
   ///   - reachedMask: members that accepted the claim.
   ///   - lostMask: those of them whose cache may be lost.
-  static func decide(setMask: UInt8, reachedMask: UInt8, lostMask: UInt8, isGraceOver: Bool, minInSync: Int) -> StartDecision {
+  ///   - rolledBackMask: members that were found to have lost their data: nothing is to be hoped for from them.
+  static func decide(
+    setMask: UInt8, reachedMask: UInt8, lostMask: UInt8, rolledBackMask: UInt8 = 0, isGraceOver: Bool, minInSync: Int
+  ) -> StartDecision {
     let reached = reachedMask & setMask
     let whole = reached & ~lostMask
     if reached == 0 { return StartDecision(action: .wait(.noneReached), sourceMask: 0) }
     // When all have lost theirs, what is left is what there is.
     if reached == setMask { return StartDecision(action: .go(leaving: 0), sourceMask: whole == 0 ? reached : whole) }
-    if !isGraceOver { return StartDecision(action: .wait(.grace), sourceMask: 0) }
-    if whole == 0 { return StartDecision(action: .wait(.cachesLost), sourceMask: 0) }
+    let isHoped = setMask & ~reached & ~rolledBackMask != 0
+    if isHoped, !isGraceOver { return StartDecision(action: .wait(.grace), sourceMask: 0) }
+    if isHoped, whole == 0 { return StartDecision(action: .wait(.cachesLost), sourceMask: 0) }
     let leaving = reached.nonzeroBitCount >= minInSync ? setMask & ~reached : 0
-    return StartDecision(action: .go(leaving: leaving), sourceMask: whole)
+    return StartDecision(action: .go(leaving: leaving), sourceMask: whole == 0 ? reached : whole)
   }
 }

@@ -10,7 +10,7 @@ extension ReplicaQuestion {
   private enum Kind: UInt8 {
     case claim = 1
     case storeSet, renewLease, release, setRegions, forgetPeer, clearLostCache, checksums, allocatedRanges, metadata
-    case createSnapshot, deleteSnapshot, grow
+    case createSnapshot, deleteSnapshot, grow, claimFrom
   }
 
   /// The message. Throws `tooLong` for more members or ranges than one takes.
@@ -21,6 +21,11 @@ extension ReplicaQuestion {
       guard claim.inSync.count <= ReplicaClaim.maximumMembers else { throw .tooLong }
       if case .claim = self { writer = Self.writer(.claim) } else { writer = Self.writer(.storeSet) }
       writer.append(claim)
+    case .claimFrom(let claim, let floor):
+      guard claim.inSync.count <= ReplicaClaim.maximumMembers else { throw .tooLong }
+      writer = Self.writer(.claimFrom)
+      writer.append(claim)
+      writer.append(floor)
     case .renewLease: writer = Self.writer(.renewLease)
     case .release: writer = Self.writer(.release)
     case .setRegions(let set, let ranges, let isMember):
@@ -65,6 +70,7 @@ extension ReplicaQuestion {
     switch kind {
     case .claim: self = .claim(try reader.claim())
     case .storeSet: self = .storeSet(try reader.claim())
+    case .claimFrom: self = .claimFrom(try reader.claim(), floorGeneration: try reader.word())
     case .renewLease: self = .renewLease
     case .release: self = .release
     case .setRegions:

@@ -15,7 +15,7 @@ public struct ReplicaReply: Equatable, Sendable {
     case done = 65
     case claimed, leased, checksums, ranges, metadata
     case refusedClaimed = 129
-    case unclaimed, lost, busy, noSpace, faulted, invalid
+    case unclaimed, lost, busy, noSpace, faulted, invalid, rolledBack
   }
 
   /// The message; a refusal where the answer is too long for one.
@@ -99,6 +99,10 @@ public struct ReplicaReply: Equatable, Sendable {
       var writer = begin(.refusedClaimed)
       writer.append(generation)
       return writer
+    case .rolledBack(let generation):
+      var writer = begin(.rolledBack)
+      writer.append(generation)
+      return writer
     case .unclaimed: return begin(.unclaimed)
     case .lost: return begin(.lost)
     case .busy: return begin(.busy)
@@ -132,6 +136,7 @@ extension ReplicaReply {
     case .ranges: result = .success(try Self.ranges(&reader))
     case .metadata: result = .success(.metadata(try Self.metadata(&reader)))
     case .refusedClaimed: result = .failure(.claimed(generation: try reader.word()))
+    case .rolledBack: result = .failure(.rolledBack(generation: try reader.word()))
     case .unclaimed: result = .failure(.unclaimed)
     case .lost: result = .failure(.lost)
     case .busy: result = .failure(.busy)

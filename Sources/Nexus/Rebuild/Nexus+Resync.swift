@@ -35,6 +35,11 @@ extension Nexus {
     guard phase == .prepared, resyncs[index] == nil, setMask & bit == 0, let claimed = replicas[index].claimed, !isRebuildingPaused,
       copySource(0) != nil, log.awaitingCount == 0 || activeMask == 0, membershipStep == nil, leavingMask == 0, !isOver
     else { return }
+    if configuration.confirmedGeneration != nil, returnKnownMask & bit == 0 {
+      // Before any region leaves the record of it, the store knows what it has accepted: an older copy of it would lack that region.
+      returningMask |= bit
+      return commitIfNeeded()
+    }
     let kind: Rebuild.Kind
     if claimed.before.claim.generation == 0 {
       kind = .full

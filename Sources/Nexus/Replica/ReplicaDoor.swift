@@ -21,6 +21,9 @@ public enum ReplicaQuestion: Equatable, Sendable {
   /// To be the one that does I/O from now on (R3). Answered with `claimed` when the claim is durable, everything of older claims is
   /// settled and the lease last granted is over.
   case claim(ReplicaClaim)
+  /// The same, of a replica that is known to have accepted `floorGeneration` once. One that holds an older claim has lost its data, or
+  /// is an old copy (R3): it stores nothing and refuses with `rolledBack`.
+  case claimFrom(ReplicaClaim, floorGeneration: UInt64)
   /// To store another in-sync set under the claim held (R2).
   case storeSet(ReplicaClaim)
   /// For another lease (R3b), answered with `leased`.
@@ -96,6 +99,8 @@ public struct ClaimedReplica: Equatable, Sendable {
 public enum ReplicaRefusal: Error, Equatable, Sendable {
   /// Another nexus holds the replica with this generation, or held it with a higher one.
   case claimed(generation: UInt64)
+  /// The replica holds a claim of this generation only, lower than it is known to have accepted; 0 when it is new.
+  case rolledBack(generation: UInt64)
   /// The question needs a claim, and this session holds none.
   case unclaimed
   /// The session is over; whether it was done is not known.

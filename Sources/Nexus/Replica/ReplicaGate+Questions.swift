@@ -9,6 +9,11 @@ extension ReplicaGate {
   func take(_ question: ReplicaQuestion, from session: ReplicaSession, then answer: @escaping ReplicaSession.Answer) {
     if let reason = session.end { return later { answer(.failure(reason)) } }
     if case .claim(let claim) = question { return take(claim, from: session, then: answer) }
+    if case .claimFrom(let claim, let floor) = question {
+      // What was accepted last is gone, and the data with it, whatever else is there (R3).
+      let held = accepted.generation
+      return held < floor ? later { answer(.failure(.rolledBack(generation: held))) } : take(claim, from: session, then: answer)
+    }
     guard holder === session else {
       let isSuperseded = session.claim != nil && session !== pending?.session
       let refusal = isSuperseded ? ReplicaRefusal.claimed(generation: accepted.generation) : .unclaimed
@@ -29,7 +34,7 @@ extension ReplicaGate {
   private func execute(_ question: ReplicaQuestion, for session: ReplicaSession, _ finish: @escaping ReplicaSession.Answer) {
     let done: ReplicaStorage.Done = { finish($0.map { .failure($0) } ?? .success(.done)) }
     switch question {
-    case .claim, .release: preconditionFailure("handled before")
+    case .claim, .claimFrom, .release: preconditionFailure("handled before")
     case .storeSet(let claim): storeSet(claim, for: session, done)
     case .renewLease:
       grantLease()

@@ -3,7 +3,7 @@ import Nexus
 /// An error put into the nexus or the gates on purpose, to see that the checks find it.
 public enum PlantedBug: String, CaseIterable, Sendable {
   case acknowledgesUncommitted, skipsActivityLog, clearsUncopied, dropsRangeLocks, readsWithoutLease, dropsReentered, forgetsDeparted
-  case trustsLostCaches, acceptsOldGenerations, answersBeforeSettled, forgetsLeases
+  case trustsLostCaches, trustsRolledBack, acceptsOldGenerations, answersBeforeSettled, forgetsLeases
 
   var ofNexus: Nexus.PlantedErrors {
     switch self {
@@ -15,6 +15,7 @@ public enum PlantedBug: String, CaseIterable, Sendable {
     case .dropsReentered: .dropsReentered
     case .forgetsDeparted: .forgetsDeparted
     case .trustsLostCaches: .trustsLostCaches
+    case .trustsRolledBack: .trustsRolledBack
     case .acceptsOldGenerations, .answersBeforeSettled, .forgetsLeases: []
     }
   }

@@ -29,7 +29,11 @@ final class ReplicaDisk {
   private(set) var damage: [Int: UInt64] = [:]
 
   // What the pool remembers; durable when it is set.
-  var claim = ReplicaClaim.none
+  var claim = ReplicaClaim.none {
+    didSet { isRolledBack = false }
+  }
+  /// It was replaced or restored, and nobody has claimed it since.
+  private(set) var isRolledBack = false
   var bootID = Identifier.none
   var mayHaveLostCache = false
   private(set) var activity: [Bool]
@@ -134,6 +138,36 @@ final class ReplicaDisk {
       if durable[sector] != value { damage[sector] = value }
       if current[sector] != 0 { allocate(unit: sector / 8) }
     }
+  }
+
+  /// All that a backup of the pool has of it.
+  struct Image {
+    let content: [UInt64]
+    let isAllocated: [Bool]
+    let claim: ReplicaClaim
+    let activity: [Bool]
+    let missed: [(peer: Identifier, isMissed: [Bool])]
+    let mayHaveLostCache: Bool
+  }
+
+  var image: Image {
+    Image(
+      content: current, isAllocated: isAllocated, claim: claim, activity: activity, missed: missed, mayHaveLostCache: mayHaveLostCache)
+  }
+
+  /// The pool is replaced by a new one, or by a backup.
+  func replace(by image: Image?) {
+    for sector in current.indices where current[sector] != image?.content[sector] ?? 0 { damage[sector] = current[sector] }
+    current = image?.content ?? Array(repeating: 0, count: current.count)
+    durable = current
+    versions = []
+    isAllocated = image?.isAllocated ?? Array(repeating: false, count: isAllocated.count)
+    allocatedUnits = isAllocated.count { $0 }
+    claim = image?.claim ?? .none
+    activity = image?.activity ?? Array(repeating: false, count: activity.count)
+    missed = image?.missed ?? []
+    mayHaveLostCache = image?.mayHaveLostCache ?? false
+    isRolledBack = true
   }
 
   /// Damage that was made good counts no more: all of the set hold the same.

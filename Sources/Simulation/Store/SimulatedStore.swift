@@ -8,7 +8,15 @@ struct StoreRecord: Equatable {
   var setVersion: UInt64 = 1
   var nexusID = Identifier.none
   var members: [Identifier]
-  var absent: [Identifier] = []
+  var absent: [Absent] = []
+  /// The latest generation that served.
+  var confirmedGeneration: UInt64 = 0
+
+  struct Absent: Equatable {
+    let id: Identifier
+    /// The latest that it is known to have accepted.
+    var generation: UInt64
+  }
 }
 
 /// A state store on a machine of its own: takes transactions one after the other; requests and replies may be late or lost.

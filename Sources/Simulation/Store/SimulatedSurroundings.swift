@@ -49,6 +49,7 @@ final class SimulatedSurroundings: NexusSurroundings {
     if Set(change.members) != expected || change.members.count != expected.count {
       world.fail("a change does not fit the set it starts from")
     }
+    if !Set(change.returning).isDisjoint(with: change.members) { world.fail("a replica was to return that is in the set") }
     if change.joining.contains(where: { known.members.contains($0) }) { world.fail("a member was to join the set it is in") }
   }
 
@@ -57,9 +58,11 @@ final class SimulatedSurroundings: NexusSurroundings {
     store.transact(from: process) { record in
       guard record.generation == generation, record.nexusID == nexusID, record.setVersion == version else { return false }
       record.setVersion += 1
-      let everybody = record.members + record.absent
+      record.confirmedGeneration = generation
+      var absent = record.absent + change.leaving.map { StoreRecord.Absent(id: $0.replica, generation: $0.generation) }
+      for index in absent.indices where change.returning.contains(absent[index].id) { absent[index].generation = generation }
       record.members = change.members
-      record.absent = everybody.filter { !change.members.contains($0) }
+      record.absent = absent.filter { !change.members.contains($0.id) }
       return true
     } then: { [self] reply in
       switch reply {

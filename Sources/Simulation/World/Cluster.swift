@@ -133,6 +133,13 @@ final class Cluster {
     node.bootID = .random(using: &world.generator)
   }
 
+  /// The latest generation that the store knows a node's replica to have accepted.
+  func floorGeneration(_ index: Int) -> UInt64 {
+    let id = nodes[index].disk.id
+    if store.record.members.contains(id) { return store.record.confirmedGeneration }
+    return store.record.absent.first { $0.id == id }?.generation ?? 0
+  }
+
   /// Stops a node's process for a while, as SIGSTOP does.
   func pauseNode(_ index: Int) {
     guard let process = nodes[index].process, !process.isPaused else { return }
@@ -165,10 +172,11 @@ final class Cluster {
         let claim = ReplicaClaim(
           generation: record.generation, setVersion: record.setVersion, nexusID: nexusID, inSync: record.members,
           storeRevision: record.revision)
-        let known = record.members + record.absent
-        let configuration = NexusConfiguration(
-          sizeBytes: options.sizeBytes, blockSizeBytes: 512, claim: claim, absent: record.absent.map { Absence($0, reason: "away") },
+        let known = record.members + record.absent.map(\.id)
+        var configuration = NexusConfiguration(
+          sizeBytes: options.sizeBytes, blockSizeBytes: 512, claim: claim, absent: record.absent.map { Absence($0.id, reason: "away", generation: $0.generation) },
           nearest: known.first { $0 == nodes[index].disk.id }, minInSync: options.minInSync)
+        configuration.confirmedGeneration = record.confirmedGeneration
         world.note(.nexus, index, Int(record.generation)) { "generation \(record.generation) starts on node \(index)" }
         let server = makeServer(process, configuration, surroundings)
         let run = NexusRun(cluster: self, process: process, server: server, surroundings: surroundings, generation: record.generation)

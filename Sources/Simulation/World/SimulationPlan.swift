@@ -2,7 +2,7 @@
 struct SimulationPlan {
   /// What can go wrong, each by itself on or off in a run.
   enum Trouble: CaseIterable {
-    case kill, powerLoss, pause, partition, oneWay, reset, storeAway, stickDisk, move, dropHost, failingDisk, fullDisk
+    case kill, powerLoss, pause, partition, oneWay, reset, storeAway, stickDisk, move, dropHost, failingDisk, fullDisk, rollBack
   }
 
   var cluster = Cluster.Options()
@@ -48,7 +48,12 @@ struct SimulationPlan {
     if replicas > 1, generator.chance(20) { cluster.firstSetCount = max(replicas - 1, cluster.minInSync) }
     var troubles: [Trouble] = []
     let quota = 20 + generator.below(60)
-    for trouble in Trouble.allCases where generator.chance(quota) { troubles.append(trouble) }
+    for trouble in Trouble.allCases where trouble != .rollBack && generator.chance(quota) { troubles.append(trouble) }
+    if replicas > cluster.minInSync, generator.chance(20) {
+      // A copy is gone then: the others had better be good.
+      troubles.removeAll { $0 == .failingDisk || $0 == .fullDisk }
+      troubles.append(.rollBack)
+    }
     self.troubles = troubles
     troubleIntervalNanoseconds = [300_000_000, 1_000_000_000, 3_000_000_000, 6_000_000_000][generator.below(4)]
     troubleCount = troubles.isEmpty ? 0 : 2 + generator.below(12)

@@ -4,6 +4,8 @@ final class Troubles {
   private let plan: SimulationPlan
   private let hosts: [Host]
   private var remaining: Int
+  /// Backups of the nodes' pools.
+  private var images: [ReplicaDisk.Image] = []
   private(set) var isOver = false
 
   init(cluster: Cluster, plan: SimulationPlan, hosts: [Host]) {
@@ -70,6 +72,7 @@ final class Troubles {
       cluster.nodes[node].disk.faults.writeErrorPercent = kind == 1 ? 10 : 0
       cluster.nodes[node].disk.faults.flushErrorPercent = kind == 2 ? 40 : 0
       later { [self] in mend(node) }
+    case .rollBack: rollBack(node)
     case .fullDisk:
       world.note(.fault, node, 5) { "the disk of node \(node) is full" }
       cluster.nodes[node].disk.capacityUnits = cluster.nodes[node].disk.allocatedUnits
@@ -86,6 +89,21 @@ final class Troubles {
     }
   }
 
+  /// A node's pool is replaced by a new one or by a backup, so old that it shows.
+  private func rollBack(_ node: Int) {
+    if images.isEmpty || world.generator.chance(20) { images = cluster.nodes.map(\.disk.image) }
+    let image = world.generator.chance(50) ? images[node] : nil
+    let floor = cluster.floorGeneration(node)
+    guard floor > image?.claim.generation ?? 0, mayLosePower(node) else { return }
+    let isMember = cluster.memberNodes.contains { $0.index == node }
+    let others = cluster.memberNodes.count { $0.index != node && !$0.disk.isRolledBack }
+    guard !isMember || others >= plan.cluster.minInSync else { return }
+    cluster.killNode(node)
+    world.note(.fault, node, 6) { "the pool of node \(node) is \(image == nil ? "replaced" : "an old copy")" }
+    cluster.nodes[node].disk.replace(by: image)
+    later { [self] in cluster.startNode(node) }
+  }
+
   private func kill(_ node: Int, losingPower: Bool) {
     cluster.killNode(node, losingPower: losingPower)
     later { [self] in cluster.startNode(node) }
@@ -97,7 +115,7 @@ final class Troubles {
     for member in members { member.disk.forgetDamage(equalOn: members.map(\.disk)) }
     // One on its way out counts for nothing: the store may know in the same moment.
     let leaving = Set(cluster.nexuses.flatMap(\.server.leaving))
-    return members.contains { $0.index != node && $0.disk.damage.isEmpty && !leaving.contains($0.disk.id) }
+    return members.contains { $0.index != node && $0.disk.damage.isEmpty && !$0.disk.isRolledBack && !leaving.contains($0.disk.id) }
       || !members.contains { $0.index == node }
   }
 

@@ -46,4 +46,16 @@ struct StartDecisionTests {
       }
     }
   }
+
+  @Test func `R3: nobody waits for a member that lost its data`() {
+    let decision = StartDecision.decide(
+      setMask: 0b111, reachedMask: 0b011, lostMask: 0b011, rolledBackMask: 0b100, isGraceOver: false, minInSync: 2)
+    #expect(decision == StartDecision(action: .go(leaving: 0b100), sourceMask: 0b011))
+    let short = StartDecision.decide(
+      setMask: 0b111, reachedMask: 0b001, lostMask: 0, rolledBackMask: 0b110, isGraceOver: false, minInSync: 2)
+    #expect(short == StartDecision(action: .go(leaving: 0), sourceMask: 0b001))
+    let waiting = StartDecision.decide(
+      setMask: 0b111, reachedMask: 0b001, lostMask: 0, rolledBackMask: 0b010, isGraceOver: false, minInSync: 1)
+    #expect(waiting.action == .wait(.grace))
+  }
 }

@@ -17,6 +17,7 @@ enum MessageSamples {
     .setRegions(.missed(peer: peer), [], isMember: true), .setRegions(.missed(peer: peer), [0..<1 << 26], isMember: false),
     .forgetPeer(peer), .clearLostCache, .checksums(offsetBytes: 1 << 40, byteCount: 4 << 20), .allocatedRanges(fromOffsetBytes: 4096),
     .metadata, .createSnapshot(peer), .deleteSnapshot(peer), .grow(toSizeBytes: 1 << 33),
+    .claimFrom(claim, floorGeneration: 6),
   ]
 
   static let replies: [ReplicaReply] = [
@@ -30,5 +31,6 @@ enum MessageSamples {
     .success(.ranges([0..<4096, 8192..<12288], nextOffsetBytes: 20480)), .success(.ranges([], nextOffsetBytes: nil)),
     .success(.metadata(metadata)), .failure(.claimed(generation: 7)), .failure(.unclaimed), .failure(.lost), .failure(.busy),
     .failure(.noSpace), .failure(.faulted("the disk is gone — für immer")), .failure(.invalid("")),
+    .failure(.rolledBack(generation: 3)),
   ].map { (result: Result<ReplicaAnswer, ReplicaRefusal>) in ReplicaReply(result) }
 }

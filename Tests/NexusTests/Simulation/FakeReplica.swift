@@ -38,6 +38,8 @@ import Reactor
   /// Does what is asked, as a replica that can do everything would.
   func answer(_ question: ReplicaQuestion) -> Result<ReplicaAnswer, ReplicaRefusal> {
     switch question {
+    case .claimFrom(let asked, let floor):
+      return claim.generation < floor ? .failure(.rolledBack(generation: claim.generation)) : answer(.claim(asked))
     case .claim(let asked):
       if asked.generation < claim.generation || (asked.generation == claim.generation && asked.nexusID != claim.nexusID) {
         return .failure(.claimed(generation: claim.generation))
