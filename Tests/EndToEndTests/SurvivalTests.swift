@@ -86,6 +86,39 @@ extension EndToEnd {
       }
     }
 
+    @Test(arguments: [true, false]) func `a pool restored from an old copy serves nothing old, and gets what it lacks`(
+      isOfNexus: Bool
+    ) async throws {
+      try await TestDev.with(nodes: 2) { dev in
+        let volume = try await dev.create("old")
+        let node = isOfNexus ? volume.nexusNode : volume.otherNodes[0]
+        let first = try await BlockAccess.connect(to: volume)
+        try await Pattern.write(0..<16, seed: 30, to: first)
+        first.close()
+        #expect(try await dev.stop() == 0)
+        let copy = dev.directory + "/copy.pool"
+        try FileManager.default.copyItem(atPath: dev.poolPath(node), toPath: copy)
+        try await dev.start()
+        let second = try await BlockAccess.connect(to: try await dev.await("healthy", of: "old"))
+        try await Pattern.write(4..<24, seed: 31, to: second)
+        second.close()
+        #expect(try await dev.stop() == 0)
+        try FileManager.default.removeItem(atPath: dev.poolPath(node))
+        try FileManager.default.moveItem(atPath: copy, toPath: dev.poolPath(node))
+        try await dev.start()
+        let after = try await dev.await("healthy", of: "old", limitSeconds: 60)
+        #expect(try await dev.rebuilds(of: "old").map(\.["node"].string) == [node])
+        let host = try await BlockAccess.connect(to: after)
+        #expect(try await Pattern.mismatches(0..<4, seed: 30, in: host) == [])
+        #expect(try await Pattern.mismatches(4..<24, seed: 31, in: host) == [])
+        host.close()
+        #expect(try await dev.stop() == 0)
+        let replica = try BlockAccess.replica(ofVolume: volume["id"].string, poolPath: dev.poolPath(node))
+        #expect(try await Pattern.mismatches(4..<24, seed: 31, in: replica) == [])
+        replica.close()
+      }
+    }
+
     /// The replica's node fails, writes go on, the nexus's node fails: the stale replica, back alone, must serve nothing.
     @Test func `a stale replica that comes back alone does not serve`() async throws {
       try await TestDev.with(nodes: 2) { dev in

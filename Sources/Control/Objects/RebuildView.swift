@@ -3,6 +3,11 @@ public struct RebuildView: Equatable, Sendable {
   public var volume: String
   public var rebuild: RebuildStatus
 
+  public init(volume: String, rebuild: RebuildStatus) {
+    self.volume = volume
+    self.rebuild = rebuild
+  }
+
   /// Of all volumes, the oldest first.
   public static func all(in cluster: ClusterState) -> [RebuildView] {
     let all = VolumeView.all(in: cluster).flatMap { volume in volume.rebuilds.map { RebuildView(volume: volume.name, rebuild: $0) } }
