@@ -109,6 +109,8 @@ import Reactor
   var graceEndNanoseconds: UInt64 = 0
   /// What the store is asked for, until what follows from it is durable.
   var membershipStep: MembershipStep?
+  /// How many there were.
+  var membershipCount = 0
   var isFenced = false
   /// The store knows that this generation serves (R3), or need not know.
   var isConfirmed: Bool
@@ -317,7 +319,7 @@ import Reactor
     slots[slot].isWaiting = true
     slots[slot].lockedStart = slots[slot].start
     slots[slot].lockedEnd = end
-    if locks.insert(slot: slot, start: slots[slot].start, end: end, isShared: isShared) { run(slot) }
+    if locks.insert(slot: slot, start: slots[slot].start, end: end, isShared: isShared) { run(slot) } else { watchPatience() }
   }
 
   /// The range is ours, or none is needed. Also where a command goes on that had to wait for something else before it was sent to

@@ -68,7 +68,7 @@ extension Nexus {
 
   private var hasWaiting: Bool {
     !awaitingService.isEmpty || !awaitingRegion.isEmpty || !awaitingLog.isEmpty || !awaitingActivation.isEmpty
-      || !awaitingCommit.isEmpty || !awaitingLease.isEmpty || !awaitingBuffer.isEmpty
+      || !awaitingCommit.isEmpty || !awaitingLease.isEmpty || !awaitingBuffer.isEmpty || locks.waitingCount > 0
   }
 
   private func isImpatient(_ slot: Int) -> Bool {

@@ -117,6 +117,7 @@ extension Nexus {
   func endService() {
     activeMask = 0
     serviceEpoch += 1
+    withdrawMembership()
     drop = nil
     isServiceDue = false
     isActivating = false

@@ -1,46 +1,86 @@
 import Pool
 import Reactor
 
-/// A change of the in-sync set on its way (R2): first the store, then what must be durable on the replicas that stay.
+/// A change of the in-sync set on its way (R2): first those that stay, then the store, then what must be durable on those that stay.
 struct MembershipStep {
   enum Stage {
+    /// Those that stay are asked whether they are there still.
+    case asking
     /// Its outcome is not known.
     case committing
     /// It is committed; the replicas store the set, and what those that left miss from now on.
     case storing
   }
 
-  var stage = Stage.committing
+  let number: Int
+  var stage = Stage.asking
   /// The replicas have been asked to store it.
   var isAsked = false
   let leavingMask: UInt8
-  let joiningMask: UInt8
+  var joiningMask: UInt8 = 0
   /// Absent replicas that are known to have accepted this generation.
-  let returningMask: UInt8
+  var returningMask: UInt8 = 0
 }
 
 /// Members leave and join by committed changes only (R2, R4).
 extension Nexus {
   /// Commits what the store does not know yet, one change at a time.
   func commitIfNeeded() {
-    guard membershipStep == nil, !isOver, phase == .prepared || leavingMask != 0 else { return }
-    let joining = joiningMask & ~setMask
+    guard membershipStep == nil, !isOver, phase == .prepared else { return }
     // Only what has every member's claim may be confirmed.
-    let confirms = !isConfirmed && phase == .prepared && setMask & ~healthyMask & ~leavingMask == 0
-    if leavingMask == 0 && joining == 0 && returningMask == 0 && !confirms { return }
-    let members = (setMask & ~leavingMask) | joining
-    let step = MembershipStep(leavingMask: leavingMask & setMask, joiningMask: joining, returningMask: returningMask & ~setMask)
-    returningMask = 0
-    // From here on until the outcome is known, an acknowledgement needs both sets.
-    setMask |= joining
+    let confirms = !isConfirmed && setMask & ~healthyMask & ~leavingMask == 0
+    if leavingMask == 0 && joiningMask & ~setMask == 0 && returningMask == 0 && !confirms { return }
+    membershipCount += 1
+    let step = MembershipStep(number: membershipCount, leavingMask: leavingMask & setMask)
     membershipStep = step
+    if step.leavingMask == 0 { commit() } else { askThoseThatStay(step) }
+  }
+
+  /// Nobody leaves on the strength of members that are gone themselves: they may have lost their caches with the power, and who
+  /// leaves may hold the only good copy (R7). What they are asked for is what they must know anyhow (R6).
+  private func askThoseThatStay(_ step: MembershipStep) {
+    let epoch = serviceEpoch
+    let hot = log.regions
+    askAll(healthyMask) { _ in
+      replicas.indices.filter { step.leavingMask & Self.bit($0) != 0 }
+        .flatMap { Self.questions(.missed(peer: replicas[$0].id), hot, isMember: true) }
+    } then: { [self] in
+      guard membershipStep?.number == step.number, serviceEpoch == epoch, phase == .prepared else { return }
+      if leavingMask & setMask == step.leavingMask { return commit() }
+      // One of them did not answer, and leaves too.
+      membershipStep = nil
+      commitIfNeeded()
+    }
+  }
+
+  /// Service ended before the store was told: those that were to leave are members still, to be claimed anew.
+  func withdrawMembership() {
+    var told: UInt8 = 0
+    if let step = membershipStep, step.stage != .asking { told = step.leavingMask } else { membershipStep = nil }
+    let withdrawn = leavingMask & setMask & ~told
+    if withdrawn == 0 { return }
+    leavingMask &= ~withdrawn
+    for index in replicas.indices where withdrawn & Self.bit(index) != 0 { replicas[index].claimed = nil }
+    after(nanoseconds: Self.retryClaimNanoseconds) { [self] in claimReplicas() }
+  }
+
+  private func commit() {
+    guard var step = membershipStep else { return }
+    step.stage = .committing
+    step.joiningMask = joiningMask & ~setMask
+    step.returningMask = returningMask & ~setMask
+    returningMask = 0
+    membershipStep = step
+    let members = (setMask & ~leavingMask) | step.joiningMask
+    // From here on until the outcome is known, an acknowledgement needs both sets.
+    setMask |= step.joiningMask
     computeLeases()
     unsafe surroundings.commit(
       MembershipChange(
         members: identifiers(members),
         leaving: replicas.indices.filter { step.leavingMask & Self.bit($0) != 0 }
           .map { Absence(replicas[$0].id, reason: replicas[$0].reason, generation: replicas[$0].floorGeneration) },
-        joining: identifiers(joining), returning: identifiers(step.returningMask)))
+        joining: identifiers(step.joiningMask), returning: identifiers(step.returningMask)))
   }
 
   private func identifiers(_ mask: UInt8) -> [Identifier] {

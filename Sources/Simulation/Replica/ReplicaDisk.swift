@@ -27,6 +27,10 @@ final class ReplicaDisk {
   private(set) var allocatedUnits = 0
   /// Sectors whose last value was lost with the power, and was not written again since.
   private(set) var damage: [Int: UInt64] = [:]
+  /// The same, but kept when it was made good otherwise.
+  private(set) var lost: [Int: UInt64] = [:]
+  /// The power failed while changes were under way, as the replica will say, whether or not anything was lost.
+  private(set) var hasLostPower = false
 
   // What the pool remembers; durable when it is set.
   var claim = ReplicaClaim.none {
@@ -35,7 +39,9 @@ final class ReplicaDisk {
   /// It was replaced or restored, and nobody has claimed it since.
   private(set) var isRolledBack = false
   var bootID = Identifier.none
-  var mayHaveLostCache = false
+  var mayHaveLostCache = false {
+    didSet { if !mayHaveLostCache { hasLostPower = false } }
+  }
   private(set) var activity: [Bool]
   /// By peer, ascending.
   private(set) var missed: [(peer: Identifier, isMissed: [Bool])] = []
@@ -104,6 +110,7 @@ final class ReplicaDisk {
   private func set(sector: Int, _ value: UInt64, durably: Bool) {
     current[sector] = value
     if !damage.isEmpty { damage[sector] = nil }
+    if !lost.isEmpty { lost[sector] = nil }
     if durably {
       durable[sector] = value
       if !versions.isEmpty { versions.removeAll { $0.sector == sector } }
@@ -133,9 +140,10 @@ final class ReplicaDisk {
       if generator.chance(keepPercent) { durable[version.sector] = version.value }
     }
     versions = []
+    if activity.contains(true) { hasLostPower = true }
     for (sector, value) in before {
       current[sector] = durable[sector]
-      if durable[sector] != value { damage[sector] = value }
+      if durable[sector] != value { (damage[sector], lost[sector]) = (value, value) }
       if current[sector] != 0 { allocate(unit: sector / 8) }
     }
   }
@@ -157,7 +165,9 @@ final class ReplicaDisk {
 
   /// The pool is replaced by a new one, or by a backup.
   func replace(by image: Image?) {
-    for sector in current.indices where current[sector] != image?.content[sector] ?? 0 { damage[sector] = current[sector] }
+    for sector in current.indices where current[sector] != image?.content[sector] ?? 0 {
+      (damage[sector], lost[sector]) = (current[sector], current[sector])
+    }
     current = image?.content ?? Array(repeating: 0, count: current.count)
     durable = current
     versions = []
@@ -167,6 +177,7 @@ final class ReplicaDisk {
     activity = image?.activity ?? Array(repeating: false, count: activity.count)
     missed = image?.missed ?? []
     mayHaveLostCache = image?.mayHaveLostCache ?? false
+    hasLostPower = mayHaveLostCache
     isRolledBack = true
   }
 

@@ -204,7 +204,7 @@ final class Cluster {
     for node in memberNodes {
       for sector in operation.sectors {
         let value = operation.value(sector: sector)
-        if node.disk.current[sector] == value || node.disk.damage[sector] == value { continue }
+        if node.disk.current[sector] == value || node.disk.lost[sector] == value { continue }
         return world.fail(
           "\(operation.kind) \(number) was acknowledged, but node \(node.index) of the set holds \(Stamp.describe(node.disk.current[sector])) "
             + "in sector \(sector) (R1, R2)")

@@ -1,3 +1,5 @@
+import Pool
+
 /// Makes trouble, and ends each again after a while.
 final class Troubles {
   private let cluster: Cluster
@@ -115,8 +117,11 @@ final class Troubles {
     for member in members { member.disk.forgetDamage(equalOn: members.map(\.disk)) }
     // One on its way out counts for nothing: the store may know in the same moment.
     let leaving = Set(cluster.nexuses.flatMap(\.server.leaving))
-    return members.contains { $0.index != node && $0.disk.damage.isEmpty && !$0.disk.isRolledBack && !leaving.contains($0.disk.id) }
-      || !members.contains { $0.index == node }
+    return !members.contains { $0.index == node } || members.contains { $0.index != node && isWhole($0, leaving) }
+  }
+
+  private func isWhole(_ node: Cluster.Node, _ leaving: Set<Identifier>) -> Bool {
+    node.disk.damage.isEmpty && !node.disk.hasLostPower && !node.disk.isRolledBack && !leaving.contains(node.disk.id)
   }
 
   private func unstick(_ node: Int) {
