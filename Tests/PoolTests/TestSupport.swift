@@ -96,7 +96,7 @@ final class RecordingClient: BlockClient {
     _ operation: BlockOperation, to device: BlockDevice, at offset: UInt64 = 0, count: UInt64 = 0, durably: Bool = false,
     bufferOffset: Int = 0
   ) -> UInt64 {
-    precondition(bufferOffset + Int(operation == .read || operation == .write ? count : 0) <= Self.bufferBytes)
+    precondition(bufferOffset == 0 || bufferOffset + Int(count) <= Self.bufferBytes)
     nextToken += 1
     let buffer = unsafe operation == .read ? readBuffer + bufferOffset : operation == .write ? writeBuffer + bufferOffset : nil
     client.isSubmitting = true
