@@ -29,8 +29,15 @@ extension EndToEnd {
         let explanation = try await dev.json("volume", "explain", "busy")
         #expect(explanation["why"].array.contains { $0.string.contains(lost) } && explanation["next"].array.count == 1, "\(explanation)")
 
+        let watch = try dev.begin("rebuild", "list", "--watch", "--output", "json")
         try dev.resumeSupervisor()
         let after = try await dev.await("healthy", of: "busy")
+        let seen = try await eventually("the watch shows the end") { () -> [JSON]? in
+          let frames = try watch.output.split(separator: "\n").map { try JSON(String($0)) }
+          return frames.last?[0]["state"] == "done" ? frames : nil
+        }
+        #expect(seen.contains { $0[0]["state"] == "running" }, "\(seen)")
+        watch.send(SIGTERM)
         #expect(after["replicas"] == volume["replicas"])
         let rebuild = try #require(try await dev.rebuilds(of: "busy").last)
         #expect(rebuild["state"] == "done" && rebuild["kind"] == "recorded" && rebuild["node"].string == lost, "\(rebuild)")

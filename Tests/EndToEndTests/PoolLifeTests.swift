@@ -100,7 +100,8 @@ extension EndToEnd {
           }
           let status = try await dev.run("status")
           #expect(status.output.contains("pool disk of node-1 is faulted: could not write"), "\(status.output)")
-          #expect(dev.log(of: "node-1").contains("it can only be read from now on"))
+          // The node looks once a second.
+          try await eventually("the log says so") { dev.log(of: "node-1").contains("it can only be read from now on") ? true : nil }
         } catch { Issue.record("\(error)\n\(dev.logs(maximumLines: 60))") }
         _ = try? await dev.stop()
         let unmounted = try await Program.start("/usr/bin/umount", [folder]).status()

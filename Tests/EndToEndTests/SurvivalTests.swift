@@ -153,7 +153,7 @@ extension EndToEnd {
         try expectError(bench, status: 1, code: "volume_not_served")
 
         let explanation = try await dev.json("volume", "explain", "both-down")
-        #expect(explanation["state"] == "blocked" && explanation["help"].string.contains("Bring back node \(nexusNode)"), "\(explanation)")
+        #expect(explanation["state"] == "blocked" && explanation["help"].string.contains("Bring back \(nexusNode)"), "\(explanation)")
 
         try nodes.start(nexusNode)
         let after = try await dev.await("healthy", of: "both-down")

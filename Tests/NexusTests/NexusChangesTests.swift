@@ -90,6 +90,7 @@ struct NexusChangesTests {
     stand.members[1].deliver(piece, .writeFault)
     stand.members[1].deliverAll()
     #expect(stand.status(write) == nil)
+    stand.pump()
     #expect(stand.surroundings.commits.map(\.members) == [[.a]])
     stand.finishAll()
     #expect(stand.status(write) == .success)

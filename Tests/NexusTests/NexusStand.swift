@@ -138,7 +138,9 @@ import Reactor
     surroundings.answer(isFenced: isFenced, to: nexus)
   }
 
+  /// The same, once those that stay have said that they are there.
   func settleCommit(isFenced: Bool = false) {
+    pump()
     commit(isFenced: isFenced)
     pump()
   }

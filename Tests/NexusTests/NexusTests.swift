@@ -64,6 +64,7 @@ struct NexusTests {
     stand.members[0].deliver(0)
     stand.members[1].deliver(0, .writeFault)
     #expect(stand.status(write) == nil)
+    stand.pump()
     #expect(stand.surroundings.commits.map(\.members) == [[.a]])
     #expect(stand.surroundings.commits.first?.leaving.map(\.replica) == [.b])
     #expect(stand.nexus.members[1].state == .leaving(reason: "write failed (writeFault)"))
@@ -108,6 +109,7 @@ struct NexusTests {
     let write = stand.submit(.write, 0..<8)
     stand.members[0].deliver(0)
     stand.members[1].deliver(0, .writeFault)
+    stand.pump()
     stand.members[2].deliver(0, .connectionLost)
     #expect(stand.surroundings.commits.map(\.members) == [[.a, .c]])
     stand.settleCommit()
@@ -192,6 +194,7 @@ struct NexusTests {
     stand.members[0].deliver(0, .writeFault)
     stand.members[1].deliver(0, .writeFault)
     #expect(stand.status(write) == nil)
+    stand.pump()
     #expect(stand.surroundings.commits.map(\.members) == [[.b]])
     stand.settleCommit()
     #expect(stand.status(write) == .writeFault)
@@ -200,9 +203,10 @@ struct NexusTests {
   }
 
   @Test func `the last member lost: blocked, the set is not emptied, and after 20 seconds at most the hosts are told (R12)`() throws {
-    let stand = try NexusStand(configure: { $0.patienceNanoseconds = 20_000_000 })
+    let stand = try NexusStand(configure: { $0.patienceNanoseconds = 500_000_000 })
     let write = stand.submit(.write, 0..<8)
     let waiting = stand.submit(.read, 0..<8)
+    for member in stand.members { member.refuse = { if case .claim = $0 { .faulted("not now") } else { nil } } }
     stand.members[1].deliver(0, .connectionLost)
     stand.members[0].deliver(0, .connectionLost)
     guard case .blocked = stand.nexus.state else {
@@ -214,12 +218,35 @@ struct NexusTests {
     stand.await { stand.status(write) != nil && stand.status(waiting) != nil }
     #expect(stand.status(write) == .inaccessible && stand.status(waiting) == .inaccessible)
     #expect(stand.nexus.impatientCommands == 2)
-    #expect(stand.surroundings.knownSet == [.a])
+    // Nobody was there to say so when the first was to leave.
+    #expect(stand.surroundings.knownSet == [.a, .b])
     let later = stand.submit(.read, 0..<8)
     #expect(stand.status(later) == nil)
     stand.await { stand.status(later) != nil }
     #expect(stand.status(later) == .inaccessible)
     #expect(stand.isAtRest, "\(stand.nexus.inFlight) \(stand.nexus.locks.count) \(stand.nexus.locks.waitingCount) \(stand.complaints)")
+  }
+
+  @Test func `R7: nobody leaves on the word of members that are gone themselves`() throws {
+    let stand = try NexusStand()
+    let write = stand.submit(.write, 0..<8)
+    stand.members[0].answersByItself = false
+    stand.members[1].deliver(0, .connectionLost)
+    stand.pump()
+    #expect(stand.state(1) == .leaving(reason: "the connection was lost"))
+    #expect(stand.surroundings.commits.isEmpty)
+    stand.members[0].lose()
+    stand.pump()
+    #expect(stand.surroundings.commits.isEmpty && stand.nexus.state != .serving)
+    // Both return, and nobody has left.
+    stand.members[1].lose()
+    stand.open(0)
+    stand.open(1)
+    stand.work { stand.status(write) != nil }
+    #expect(stand.status(write) == .success)
+    #expect(stand.surroundings.commits.isEmpty && stand.state(0) == .inSync && stand.state(1) == .inSync)
+    stand.finishAll()
+    #expect(stand.isAtRest)
   }
 
   @Test func `R1: below the least number of members nothing is served`() throws {
@@ -367,6 +394,7 @@ struct NexusTests {
     let stand = try NexusStand()
     let read = stand.submit(.read, 0..<8)
     stand.members[0].deliver(0, .connectionLost)
+    stand.pump()
     #expect(stand.surroundings.commits.map(\.members) == [[.b]])
     stand.members[1].deliver(0)
     #expect(stand.status(read) == .success)

@@ -108,7 +108,7 @@ import Testing
     scene.wait { scene.isHealthy }
     scene.disk(2).faults.sticksNextWrite = true
     let old = scene.send(.write, 0..<8, on: 0)
-    scene.wait { scene.held(1, 0) == old }
+    scene.wait { scene.held(1, 0) == old && scene.cluster.nodes[2].storage?.runningCount == 1 }
     scene.isolate(0)
     guard let next = scene.startNexus(1) else { return "no nexus started" }
     scene.wait(seconds: 25) { next.server.isServing }

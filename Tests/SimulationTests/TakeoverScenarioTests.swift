@@ -68,7 +68,7 @@ import Testing
     let scene = try scene(3, minInSync: 2)
     scene.disk(2).faults.sticksNextWrite = true
     let old = scene.send(.write, 0..<8, on: 0)
-    #expect(scene.wait { scene.held(1, 0) == old })
+    #expect(scene.wait { scene.held(1, 0) == old && scene.cluster.nodes[2].storage?.runningCount == 1 })
     scene.isolate(0)
     let next = try #require(scene.startNexus(1))
     scene.wait(seconds: 10)

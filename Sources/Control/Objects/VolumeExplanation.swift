@@ -61,7 +61,7 @@ public struct VolumeExplanation: Equatable, Sendable {
   private mutating func explainLostNexus(on node: String) {
     why.append("\(node), which serves it, does not run")
     next.append("when \(node) is back it claims the replicas, makes equal what was being written, and serves within seconds; hosts wait")
-    help = "Bring back node \(node)."
+    help = "Bring back \(node)."
   }
 
   private mutating func explainStart(_ message: String?, on node: String) {
@@ -116,6 +116,8 @@ public struct VolumeExplanation: Equatable, Sendable {
       help = "Bring back \(Self.list(down))."
     } else if let faulted = volume.replicas.first(where: { cluster.replicaStatus(node: $0.node, $0.id)?.state == .faulted }) {
       help = "See what is wrong with pool \(faulted.pool) of \(faulted.node): keelson pool list"
+    } else if let away = absent.first {
+      help = "Nothing needs to be done if node \(away.node) is on its way back; else see its log."
     } else if volume.state == .rebuilding {
       help = "Nothing needs to be done. To look on: keelson rebuild list --watch"
     }

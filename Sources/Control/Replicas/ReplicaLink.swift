@@ -120,7 +120,7 @@ final class ReplicaLink: EventHandler {
     case .there(let address):
       RemoteDoor.connect(context: context, address: address, subsystem: subsystem, host: host) { [self] result in
         switch result {
-        case .failure(let error): failed("could not connect: \(error)")
+        case .failure(let error): failed("could not connect to \(address): \(error.sentence)")
         case .success(let remote): if isClosed { remote.close() } else { offer(.there(remote)) }
         }
       }

@@ -40,7 +40,7 @@ extension Nexus {
   /// leaves may hold the only good copy (R7). What they are asked for is what they must know anyhow (R6).
   private func askThoseThatStay(_ step: MembershipStep) {
     let epoch = serviceEpoch
-    let hot = log.regions
+    let hot = plantedErrors.contains(.forgetsDeparted) ? [] : log.regions
     askAll(healthyMask) { _ in
       replicas.indices.filter { step.leavingMask & Self.bit($0) != 0 }
         .flatMap { Self.questions(.missed(peer: replicas[$0].id), hot, isMember: true) }

@@ -2,6 +2,9 @@ import Console
 import Control
 
 extension Command {
+  /// A watch is made anew after so long.
+  private static let watchNanoseconds: UInt64 = 3_600_000_000_000
+
   static let rebuildList = Command(
     CommandDeclaration(
       ["rebuild", "list"], summary: "list replicas that are being made equal, and those that were",
@@ -31,13 +34,15 @@ extension Command {
     }
     var frame = ListFrame()
     var last: [RebuildView]?
-    _ = try access.wait(nanoseconds: .max) { cluster -> Bool? in
-      let list = rebuilds(cluster)
-      if list == last { return nil }
-      last = list
-      return frame.show(list, output.mode) ? nil : true
+    while true {
+      let isOver = try access.wait(nanoseconds: watchNanoseconds) { cluster -> Bool? in
+        let list = rebuilds(cluster)
+        if list == last { return nil }
+        last = list
+        return frame.show(list, output.mode) ? nil : true
+      }
+      if isOver == true { return .success }
     }
-    return .success
   }
 }
 

@@ -17,8 +17,9 @@ extension Collection where Element == VolumeView {
       var table = TextTable([.init("name"), .init("state"), .init("size", .right), .init("replicas", .right), .init("nexus"), .init("id")])
       for volume in self {
         let inSync = volume.replicas.filter { $0.state == .inSync }.count
+        let progress = volume.replicas.compactMap(\.rebuild).map { " \(Int($0.fraction * 100)) %" }.joined()
         table.add([
-          .init(volume.name), .init(volume.state.rawValue, tone(of: volume.state.rawValue)), .init(ByteSize.text(volume.size)),
+          .init(volume.name), .init(volume.state.rawValue + progress, tone(of: volume.state.rawValue)), .init(ByteSize.text(volume.size)),
           .init("\(inSync)/\(volume.replicas.count)"), .init(volume.nexus?.node ?? "-"), .init("\(volume.id)"),
         ])
       }

@@ -61,7 +61,7 @@ import Testing
     var store = try sample.healthy()
     try store.remove(Keys.nodeStatus("node-1"))
     let told = explain(store)
-    #expect(told.why == ["node-1, which serves it, does not run"] && told.help == "Bring back node node-1." && told.next.count == 1)
+    #expect(told.why == ["node-1, which serves it, does not run"] && told.help == "Bring back node-1." && told.next.count == 1)
   }
 
   @Test func `before it is placed, and while it goes`() throws {

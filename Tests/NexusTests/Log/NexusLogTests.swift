@@ -120,7 +120,7 @@ struct NexusLogTests {
     stand.members[1].deliver(0, .writeFault)
     stand.pump()
     #expect(stand.surroundings.commits.map(\.members) == [[.a]])
-    #expect(stand.members[0].replica.hot == [0] && stand.members[0].replica.missed[.b] == nil)
+    #expect(stand.members[0].replica.hot == [0])
     stand.settleCommit()
     #expect(stand.members[0].replica.missed[.b] == [0])
   }
@@ -147,6 +147,7 @@ struct NexusLogTests {
     let write = stand.submit(.write, 0..<8)
     stand.members[1].deliver(0, .connectionLost)
     stand.members[0].deliverAll()
+    stand.pump()
     stand.members[0].answersByItself = false
     stand.commit()
     stand.pump()

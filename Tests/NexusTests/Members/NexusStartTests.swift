@@ -45,7 +45,7 @@ struct NexusStartTests {
     throws
   {
     let stand = try NexusStand(
-      memberCount: 3, minInSync: 2, isStarted: false, prepare: { $0[0].hot = [0] }, configure: { $0.graceNanoseconds = 20_000_000 })
+      memberCount: 3, minInSync: 2, isStarted: false, prepare: { $0[0].hot = [0] }, configure: { $0.graceNanoseconds = 500_000_000 })
     stand.open(0)
     stand.open(1)
     let write = stand.submit(.write, 0..<8)
@@ -209,5 +209,41 @@ struct NexusStartTests {
     stand.pump()
     #expect(stand.status(late) == .inaccessible)
     stand.nexus.retire()
+  }
+
+  @Test func `R3: nothing is served before the store knows that this generation serves`() throws {
+    let stand = try NexusStand(isHot: false, configure: { $0.confirmedGeneration = 1 })
+    let read = stand.submit(.read, 0..<8)
+    stand.pump()
+    #expect(stand.nexus.state != .serving && stand.status(read) == nil)
+    #expect(stand.surroundings.commits == [MembershipChange(members: [.a, .b], leaving: [], joining: [])])
+    #expect(stand.members[0].questions.first == .claimFrom(stand.nexus.configuration.claim, floorGeneration: 1))
+    stand.work { stand.status(read) != nil }
+    #expect(stand.status(read) == .success && stand.nexus.state == .serving)
+    #expect(stand.surroundings.commits.count == 1)
+  }
+
+  @Test(arguments: [UInt64(0), 1]) func `R3: a member that was rolled back leaves at once, misses everything, and is made equal`(
+    held: UInt64
+  ) throws {
+    let stand = try NexusStand(
+      memberCount: 3, units: 64, minInSync: 2, isStarted: false,
+      prepare: { replicas in
+        for replica in replicas { replica.claim.generation = 3 }
+        replicas[2].claim.generation = held
+        for block in 0..<512 { for replica in replicas.prefix(2) { replica.fill(block: block, UInt64(block) + 7) } }
+      },
+      configure: {
+        $0.confirmedGeneration = 3
+        $0.claim.generation = 4
+      })
+    for index in 0..<3 { stand.open(index) }
+    stand.work { !stand.surroundings.commits.isEmpty }
+    #expect(stand.surroundings.commits.first?.leaving.map(\.generation) == [3])
+    stand.work { stand.state(2) == .inSync }
+    #expect(stand.members[2].hasSameBytes(as: stand.members[0]))
+    #expect(stand.nexus.rebuilds.map(\.kind) == [held == 0 ? .full : .recorded])
+    #expect(stand.members[0].replica.missed[.c] == nil)
+    #expect(stand.complaints.isEmpty)
   }
 }

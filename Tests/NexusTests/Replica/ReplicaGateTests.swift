@@ -54,6 +54,22 @@ import Testing
     #expect(stand.client.endings[read] == .refused)
   }
 
+  @Test func `R3: one that lost its data, or is an old copy, is refused from the floor, and stores nothing`() throws {
+    let stand = try GateStand()
+    let session = stand.gate.makeSession()
+    let gone = stand.ask(session, .claimFrom(claim(9, one), floorGeneration: 1))
+    stand.pump()
+    #expect(gone.refusal == .rolledBack(generation: 0) && stand.storage.facts.claim.generation == 0)
+    _ = try stand.claimed(claim(3, other))
+    let old = stand.gate.makeSession()
+    let copy = stand.ask(old, .claimFrom(claim(9, one), floorGeneration: 4))
+    stand.pump()
+    #expect(copy.refusal == .rolledBack(generation: 3) && stand.storage.facts.claim == claim(3, other))
+    let whole = stand.ask(old, .claimFrom(claim(9, one), floorGeneration: 3))
+    stand.outlastLease()
+    #expect(whole.claimed?.before.claim.generation == 3 && stand.storage.facts.claim == claim(9, one))
+  }
+
   @Test func `twin-claims`() throws {
     let stand = try GateStand()
     stand.storage.isPrompt = false

@@ -163,7 +163,7 @@ import Reactor
       return
     }
     idleSteps = 0
-    if plan.hasReturns, generator.chance(4), let index = isUnreachable.firstIndex(of: true) { reopen(index) }
+    if plan.hasReturns, generator.chance(4), let index = isUnreachable.firstIndex(of: true) { return reopen(index) }
     let drawn = generator.below(sum)
     if drawn < weights.0 {
       if generator.chance(plan.killPercent) { killClient() } else { submit() }
