@@ -68,6 +68,8 @@ import Reactor
   var formerDoors: [ReplicaDoor] = []
   /// Replicas by nearness.
   var readOrder: InlineArray<8, UInt8>
+  var latencies: MemberLatencies
+  var isLookDue = false
 
   // Bits per replica.
 
@@ -179,6 +181,10 @@ import Reactor
   public internal(set) var isRebuildingPaused = false
   /// For all rebuilds of the volume together.
   public var throttle = RebuildThrottle()
+  /// Copies no faster than hosts can bear.
+  public var governor = LatencyGovernor()
+  /// When service began last, on the reactor's clock.
+  var serviceBeganNanoseconds: UInt64 = 0
   var rebuildHistory: [Rebuild] = []
   var repairsUnderWay = 0
   private var keptAlive: Nexus?
@@ -218,6 +224,7 @@ import Reactor
     }
     unsafe paths = unsafe InlineArray(repeating: nil)
     readOrder = InlineArray { UInt8($0) }
+    latencies = MemberLatencies(slowNanoseconds: configuration.slowNanoseconds)
     setMask = UInt8(truncatingIfNeeded: (1 << members.count) - 1)
     super.init(sizeBytes: configuration.sizeBytes, blockSizeBytes: configuration.blockSizeBytes)
     orderReads()
@@ -229,7 +236,7 @@ import Reactor
 
   /// All replicas of the volume that are known here.
   public var members: [NexusMember] {
-    replicas.indices.map { NexusMember(replica: replicas[$0].id, state: memberState($0)) }
+    replicas.indices.map { NexusMember(replica: replicas[$0].id, state: memberState($0), slow: replicas[$0].slowness) }
   }
 
   /// Commands under way, waiting ones included.
@@ -241,6 +248,7 @@ import Reactor
     state = isFenced ? .fenced : .stopped
     activeMask = 0
     serviceEpoch += 1
+    for copier in copiers { copier.timersEnded() }
     // What copies and repairs have in flight ends later.
     if isCopyingOrRepairing { keptAlive = self }
     for index in replicas.indices {
@@ -341,6 +349,7 @@ import Reactor
   func finish(_ slot: Int, _ status: BlockStatus) {
     let client = unsafe slots[slot].client
     let token = slots[slot].request.token
+    if status == .success { noteLatency(slot) }
     if slots[slot].holdsRange { unlock(slot) }
     if slots[slot].isRepair { repairEnded(status) }
     releaseBounce(slot)

@@ -65,6 +65,12 @@ public enum MembershipOutcome: Equatable, Sendable {
 
 /// What a nexus starts from: what the store said in the transaction that gave it its generation (R3).
 public struct NexusConfiguration: Sendable {
+  public enum SlowReplicas: Sendable {
+    case report
+    /// It leaves, if enough others stay.
+    case drop
+  }
+
   /// Whole units of 4096 bytes.
   public var sizeBytes: UInt64
   public var blockSizeBytes: UInt32
@@ -84,6 +90,9 @@ public struct NexusConfiguration: Sendable {
   public var graceNanoseconds: UInt64 = 20_000_000_000
   /// How long a command may wait inside before its host is told to look elsewhere (R12).
   public var patienceNanoseconds: UInt64 = 18_000_000_000
+  /// What becomes of a replica that is far slower than its peers (`STATES.md`), and after how long.
+  public var slowReplicas = SlowReplicas.report
+  public var slowNanoseconds: UInt64 = 10_000_000_000
   /// Regions leave the activity log when nothing changed in them for so long.
   public var idleNanoseconds: UInt64 = 2_000_000_000
 

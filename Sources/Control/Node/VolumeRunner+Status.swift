@@ -30,9 +30,10 @@ extension VolumeRunner {
       let text = reason.count == 2 && reason[0] == reason[1] ? reason[0] : reason.joined(separator: "; now: ")
       return .init(id: replica.id, node: replica.node, state: state, reason: text.isEmpty ? nil : named(text))
     }
-    switch told.members.first(where: { $0.replica.description == replica.id.description })?.state {
-    case .inSync: return .init(id: replica.id, node: replica.node, state: .inSync)
-    case .syncing, .joining: return .init(id: replica.id, node: replica.node, state: .syncing)
+    let member = told.members.first { $0.replica.description == replica.id.description }
+    switch member?.state {
+    case .inSync: return .init(id: replica.id, node: replica.node, state: .inSync, slow: member?.slow?.reason)
+    case .syncing, .joining: return .init(id: replica.id, node: replica.node, state: .syncing, slow: member?.slow?.reason)
     // Claimed, and waits for the others.
     case .unreached("") where troubles[replica.id] == nil: return .init(id: replica.id, node: replica.node, state: .inSync)
     case .unreached(let reason): return seen(.unreachable, reason)

@@ -235,12 +235,15 @@ public struct NexusStatus: StoredObject {
     public var node: String
     public var state: State
     public var reason: String?
+    /// It is sent changes, and answers far later than its peers: how late.
+    public var slow: String?
 
-    public init(id: ReplicaID, node: String, state: State, reason: String? = nil) {
+    public init(id: ReplicaID, node: String, state: State, reason: String? = nil, slow: String? = nil) {
       self.id = id
       self.node = node
       self.state = state
       self.reason = reason
+      self.slow = slow
     }
   }
 

@@ -103,6 +103,7 @@ public struct VolumeExplanation: Equatable, Sendable {
         ? "it goes on if \(spare) of them \(spare == 1 ? "is" : "are") lost"
         : "it stops serving if one of them is lost, until that one is back")
     describeReplicas()
+    for replica in volume.replicas { if let slow = replica.slow { why.append("writes wait for the replica on \(replica.node): \(slow)") } }
     for rebuild in volume.rebuilds where !rebuild.isOver { describe(rebuild) }
     let absent = volume.replicas.filter { $0.state == .absent || $0.state == .unreachable }
     for replica in absent {
@@ -118,6 +119,8 @@ public struct VolumeExplanation: Equatable, Sendable {
       help = "See what is wrong with pool \(faulted.pool) of \(faulted.node): keelson pool list"
     } else if let away = absent.first {
       help = "Nothing needs to be done if node \(away.node) is on its way back; else see its log."
+    } else if let slow = volume.replicas.first(where: { $0.slow != nil }) {
+      help = "See what slows down pool \(slow.pool) of \(slow.node), or the network there: keelson pool list"
     } else if volume.state == .rebuilding {
       help = "Nothing needs to be done. To look on: keelson rebuild list --watch"
     }

@@ -29,6 +29,8 @@ public struct VolumeView: Encodable, Equatable, Sendable {
     public var rebuild: RebuildStatus?
     /// Why it is not in sync, if somebody knows.
     public var reason: String?
+    /// How late it answers, where that is far later than its peers.
+    public var slow: String?
   }
 
   /// A way for hosts to the volume.
@@ -153,7 +155,8 @@ public struct VolumeView: Encodable, Equatable, Sendable {
     if cluster.node(replica.node) == nil { reason = [reason, "the node is down"].compactMap(\.self).joined(separator: "; ") }
     return Replica(
       id: replica.id, node: replica.node, pool: replica.pool, state: state, rebuild: state == .syncing ? rebuild : nil,
-      reason: state == .inSync || state == .deleting || state == .creating ? nil : reason)
+      reason: state == .inSync || state == .deleting || state == .creating ? nil : reason,
+      slow: state == .inSync || state == .syncing ? seen?.slow : nil)
   }
 
   /// All volumes, by name.

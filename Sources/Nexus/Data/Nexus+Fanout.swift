@@ -23,6 +23,8 @@ extension Nexus {
     slots[slot].status = .success
     slots[slot].failedMask = 0
     slots[slot].sentMask = mask
+    slots[slot].answeredMask = 0
+    slots[slot].sentNanoseconds = reactor.now
     slots[slot].pending = Int8(mask.nonzeroBitCount << (isInTwoParts ? 1 : 0))
     for index in 0..<Self.maximumMembers where mask & (1 << UInt8(index)) != 0 {
       sendChange(slot, index, isSecondPart: false)
@@ -50,6 +52,7 @@ extension Nexus {
       guard activeMask & bit != 0, slots[slot].triedMask & bit == 0 else { continue }
       slots[slot].triedMask |= bit
       slots[slot].pending = 1
+      slots[slot].sentNanoseconds = reactor.now
       sendRead(slot, index)
       return
     }
@@ -78,6 +81,7 @@ extension Nexus {
     slots[slot].pending -= 1
     if slots[slot].isReading {
       if status == .success {
+        latencies.noteRead(index, reactor.now &- slots[slot].sentNanoseconds)
         readDone(slot)
       } else {
         readErrors += 1
@@ -92,7 +96,10 @@ extension Nexus {
       }
       return
     }
-    if status != .success {
+    slots[slot].answeredMask |= 1 << UInt8(index)
+    if status == .success {
+      if slots[slot].request.operation == .write { latencies.noteChange(index, reactor.now &- slots[slot].sentNanoseconds) }
+    } else {
       // A replica outside of the set has no say.
       if setMask & (1 << UInt8(index)) != 0 { note(status, slot) }
       slots[slot].failedMask |= 1 << UInt8(index)

@@ -31,6 +31,10 @@ import Reactor
   var pending: Int8 = 0
   /// Members the change under way was sent to; none while it has not begun.
   var sentMask: UInt8 = 0
+  /// Those of them that answered, in part at least.
+  var answeredMask: UInt8 = 0
+  /// When what is under way was sent to the members, on the reactor's clock.
+  var sentNanoseconds: UInt64 = 0
   /// Those of them that failed it.
   var failedMask: UInt8 = 0
   /// Members a read was sent to.

@@ -100,6 +100,7 @@ extension Nexus {
 
   /// Looks after a while whether regions have become idle, as long as the log holds any.
   func watchIdleness() {
+    if log.count > 0 { watchLatencies() }
     if isIdleEventDue || log.count == 0 || isOver { return }
     isIdleEventDue = true
     after(nanoseconds: max(configuration.idleNanoseconds / 2, 1)) { [self] in

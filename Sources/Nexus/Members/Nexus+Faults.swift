@@ -28,6 +28,8 @@ extension Nexus {
     replicas[index].isClaiming = false
     replicas[index].isRenewing = false
     replicas[index].isTakenIn = false
+    replicas[index].slowness = nil
+    latencies.forget(index)
     if slots.usedCount == 0, !copiers.contains(where: { $0.isBusy }) { formerDoors = [] }
   }
 
@@ -81,7 +83,7 @@ extension Nexus {
     }
   }
 
-  private func leave(_ index: Int, _ reason: String) {
+  func leave(_ index: Int, _ reason: String) {
     let bit = Self.bit(index)
     activeMask &= ~bit
     healthyMask &= ~bit

@@ -165,13 +165,8 @@ extension Nexus {
     beginReturns()
   }
 
-  /// Reads go to the nearest first.
+  /// Reads go to the nearest first, then to the quickest.
   func orderReads() {
-    var order = Array(0..<Self.maximumMembers)
-    if let nearest = configuration.nearest, let index = replicas.firstIndex(where: { $0.id == nearest }) {
-      order.remove(at: index)
-      order.insert(index, at: 0)
-    }
-    readOrder = InlineArray { UInt8(order[$0]) }
+    readOrder = latencies.order(nearest: configuration.nearest.flatMap { nearest in replicas.firstIndex { $0.id == nearest } })
   }
 }

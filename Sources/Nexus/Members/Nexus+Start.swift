@@ -297,6 +297,7 @@ extension Nexus {
     isServiceDue = copiers.contains { $0.job?.isLocked == false }
     if isServiceDue { return after(nanoseconds: Self.quietStepNanoseconds) { [self] in serveIfPossible() } }
     activeMask = healthyMask
+    serviceBeganNanoseconds = reactor.now
     state = .serving
     computeLeases()
     beginReconciliation()

@@ -17,12 +17,28 @@ public struct NexusMember: Equatable, Sendable {
     case joining
   }
 
+  /// Averages of what changes took, when it was found.
+  public struct Slowness: Equatable, Sendable {
+    public let nanoseconds: UInt64
+    /// Of the quickest other one.
+    public let peerNanoseconds: UInt64
+
+    /// For people.
+    public var reason: String {
+      "it is slow: its changes took \(nanoseconds / 1_000_000) ms on average, those of the quickest other replica "
+        + "\(Double(peerNanoseconds / 100_000) / 10) ms"
+    }
+  }
+
   public let replica: Identifier
   public var state: State
+  /// It is sent changes and answers far later than its peers, and has for a while.
+  public var slow: Slowness?
 
-  public init(replica: Identifier, state: State) {
+  public init(replica: Identifier, state: State, slow: Slowness? = nil) {
     self.replica = replica
     self.state = state
+    self.slow = slow
   }
 }
 
@@ -44,6 +60,8 @@ struct ReplicaEntry {
   /// On the lease clock; 0 without one.
   var leaseEndNanoseconds: UInt64 = 0
   var isRenewing = false
+  /// It was found to be slow.
+  var slowness: NexusMember.Slowness?
   /// How long it was left alone after it failed last.
   var returnDelayNanoseconds: UInt64 = 0
 

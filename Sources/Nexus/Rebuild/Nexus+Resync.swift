@@ -6,7 +6,7 @@ extension Nexus {
   /// Regions copied before they are flushed and taken off the record.
   private static let batchRegions = 64
   private static let retryNanoseconds: UInt64 = 1_000_000_000
-  private static let longestRetryNanoseconds: UInt64 = 64_000_000_000
+  static let longestRetryNanoseconds: UInt64 = 64_000_000_000
   private static let drainStepNanoseconds: UInt64 = 1_000_000
   static let maximumHistory = 32
 
@@ -356,11 +356,6 @@ extension Nexus {
   func noteSent(_ count: UInt64, for job: RegionCopier.Job) {
     reconciledBytes += job.purpose == .reconciliation ? count : 0
     if case .resync(let index, _) = job.purpose { resyncs[index]?.progress.bytesSent += count }
-  }
-
-  /// How long to wait before so many bytes are copied.
-  func copyDelay(_ count: UInt64, for job: RegionCopier.Job) -> UInt64 {
-    job.purpose == .reconciliation ? 0 : throttle.delay(count, now: reactor.now)
   }
 }
 

@@ -60,6 +60,21 @@ import Reactor
   private var outcome: Outcome?
   private var checksums: [[UInt32]] = []
   private var isReading = false
+  private var step = Step.copy
+  /// The step begins no sooner.
+  private var dueNanoseconds: UInt64 = 0
+  private var stepBegan: UInt64 = 0
+  /// Waits for a timer between two steps.
+  private var isResting = false
+  /// The governor counts the step as under way.
+  private var isCounted = false
+
+  private enum Step {
+    case compare
+    case copy
+  }
+
+  private static let longestWaitNanoseconds: UInt64 = 10_000_000
 
   init(nexus: Nexus, number: Int) {
     unsafe self.nexus = nexus
@@ -92,6 +107,44 @@ import Reactor
       runs = split(position..<pieceEnd)
       return nextRun()
     }
+    step = .compare
+    dueNanoseconds = 0
+    beginStep()
+  }
+
+  /// Begins to compare or to copy, as soon as that is due and does not burden the hosts.
+  private func beginStep() {
+    guard let job else { return }
+    guard unsafe nexus.isWanted(job) else { return end(.pointless) }
+    let now = unsafe nexus.reactor.now
+    // In short steps: somebody may need this copier for something else.
+    var wait = dueNanoseconds > now ? min(dueNanoseconds - now, Self.longestWaitNanoseconds) : 0
+    if wait == 0, unsafe nexus.isGoverned(job) {
+      wait = unsafe nexus.governor.begin(now: now) ?? 0
+      isCounted = wait == 0
+    }
+    if wait > 0 {
+      isResting = true
+      return unsafe nexus.after(nanoseconds: wait) { [self] in
+        isResting = false
+        beginStep()
+      }
+    }
+    stepBegan = now
+    switch step {
+    case .compare: compare()
+    case .copy: lockChunk()
+    }
+  }
+
+  private func stepEnded() {
+    guard isCounted else { return }
+    isCounted = false
+    unsafe nexus.governor.end(began: stepBegan, now: nexus.reactor.now)
+  }
+
+  private func compare() {
+    guard let job else { return }
     checksums = []
     pending = 0
     let question = ReplicaQuestion.checksums(offsetBytes: position, byteCount: pieceEnd - position)
@@ -110,6 +163,7 @@ import Reactor
     case .failure(let refusal): failed(index, refusal)
     }
     if pending > 0 { return }
+    stepEnded()
     if let outcome { return end(outcome) }
     guard unsafe nexus.isWanted(job) else { return end(.pointless) }
     unsafe nexus.noteRead(pieceEnd - position, for: job)
@@ -161,8 +215,9 @@ import Reactor
       return nextPiece()
     }
     chunk = next
-    let delay = unsafe nexus.copyDelay(UInt64(chunk.count), for: job)
-    if delay > 0 { unsafe nexus.after(nanoseconds: delay) { [self] in lockChunk() } } else { lockChunk() }
+    step = .copy
+    dueNanoseconds = unsafe nexus.copyDue(UInt64(chunk.count), for: job)
+    beginStep()
   }
 
   private func lockChunk() {
@@ -175,6 +230,14 @@ import Reactor
     } else {
       isWaiting = true
     }
+  }
+
+  /// No timer will come any more. Between two steps nothing is in flight.
+  func timersEnded() {
+    guard isResting else { return }
+    isResting = false
+    job = nil
+    runs = []
   }
 
   /// Service ended: those that hold ranges may wait for this one.
@@ -257,6 +320,7 @@ import Reactor
     let count = UInt64(chunk.count)
     if written == count {
       unlock()
+      stepEnded()
       return nextRun()
     }
     guard unsafe nexus.isWanted(job) else { return end(.pointless) }
@@ -304,6 +368,7 @@ import Reactor
     job = nil
     runs = []
     checksums = []
+    stepEnded()
     unlock()
     unsafe nexus.copied(ended, outcome)
   }

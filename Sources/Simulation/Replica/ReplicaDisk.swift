@@ -250,6 +250,8 @@ final class ReplicaDisk {
 /// What goes wrong on a disk, and how fast it is.
 struct DiskFaults {
   var latencyNanoseconds: ClosedRange<UInt64> = 20_000...400_000
+  /// An operation takes so many percent longer for each one that is under way when it begins.
+  var loadPercent = 0
   var readErrorPercent = 0
   var writeErrorPercent = 0
   var flushErrorPercent = 0

@@ -67,6 +67,7 @@ import Reactor
     let number = nextNumber
     nextNumber += 1
     var delay = world.generator.within(disk.faults.latencyNanoseconds)
+    delay += delay * UInt64(disk.faults.loadPercent * running.count) / 100
     if disk.faults.stallPercent > 0, world.generator.chance(disk.faults.stallPercent) { delay += disk.faults.stallNanoseconds }
     var isStuck = disk.faults.isStuck
     if disk.faults.sticksNextWrite, request.operation == .write {

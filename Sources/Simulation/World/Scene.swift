@@ -1,3 +1,4 @@
+import Nexus
 import Pool
 import Reactor
 
@@ -13,7 +14,8 @@ final class Scene {
   /// Starts all nodes but those that are `absent`.
   init(
     replicas: Int, minInSync: Int = 1, firstSet: Int? = nil, absent: [Int] = [], seed: UInt64 = 1,
-    sizeBytes: UInt64 = 256 << 10, regionBytes: UInt64 = 16 << 10, bug: PlantedBug? = nil
+    sizeBytes: UInt64 = 256 << 10, regionBytes: UInt64 = 16 << 10, bug: PlantedBug? = nil,
+    configure: @escaping (inout NexusConfiguration) -> Void = { _ in }
   ) {
     world = World(seed: seed)
     var options = Cluster.Options(replicaCount: replicas, minInSync: minInSync)
@@ -22,7 +24,9 @@ final class Scene {
     options.regionBytes = regionBytes
     options.firstSetCount = firstSet
     cluster = Cluster(world: world, options: options) {
-      let server = ProductionServer(process: $0, configuration: $1, surroundings: $2)
+      var configuration = $1
+      configure(&configuration)
+      let server = ProductionServer(process: $0, configuration: configuration, surroundings: $2)
       server.nexus.plantedErrors = bug?.ofNexus ?? []
       return server
     }

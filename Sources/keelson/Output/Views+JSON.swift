@@ -10,6 +10,7 @@ extension VolumeView {
         .init("state", .string(replica.state.rawValue)),
       ]
       if let reason = replica.reason { members.append(.init("reason", .string(reason))) }
+      if let slow = replica.slow { members.append(.init("slow", .string(slow))) }
       if let rebuild = replica.rebuild { members.append(.init("rebuild", rebuild.json)) }
       return .object(members)
     }

@@ -44,6 +44,7 @@ extension VolumeView {
           .init("\(replica.id)"), .init(replica.node), .init(replica.pool), .init(replica.state.rawValue, tone(of: replica.state.rawValue)),
         ])
       }
+      for replica in replicas { if let slow = replica.slow { progress += "  \(replica.node)  \(slow)\n" } }
       for rebuild in replicas.compactMap(\.rebuild) { progress += "  \(rebuild.node)  \(rebuild.bar())\n" }
       text += "\n" + table.text(style: style) + progress
     }

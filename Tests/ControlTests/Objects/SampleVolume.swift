@@ -44,9 +44,10 @@ struct SampleVolume {
 
   func put(
     _ state: NexusStatus.State, _ seen: [NexusStatus.Replica.State], message: String? = nil, rebuilds: [RebuildStatus] = [],
-    _ store: inout SimulatedStore
+    slow: (replica: Int, text: String)? = nil, _ store: inout SimulatedStore
   ) throws {
-    let views = zip(replicas, seen).map { NexusStatus.Replica(id: $0.id, node: $0.node, state: $1) }
+    var views = zip(replicas, seen).map { NexusStatus.Replica(id: $0.id, node: $0.node, state: $1) }
+    if let slow { views[slow.replica].slow = slow.text }
     try store.put(
       Keys.nexusStatus(node: "node-1", spec.id),
       NexusStatus(volumeID: spec.id, state: state, message: message, generation: 1, replicas: views, rebuilds: rebuilds))

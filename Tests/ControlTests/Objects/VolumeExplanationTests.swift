@@ -37,6 +37,15 @@ import Testing
     #expect(told.help == "Bring back node-2.")
   }
 
+  @Test func `healthy but slow: who is, and where to look`() throws {
+    var store = try sample.healthy()
+    try sample.put(.healthy, [.inSync, .inSync], slow: (1, "it is slow: 80 ms"), &store)
+    let told = explain(store)
+    #expect(told.volume.state == .healthy && told.volume.replicas.map(\.slow) == [nil, "it is slow: 80 ms"])
+    #expect(told.why.last == "writes wait for the replica on node-2: it is slow: 80 ms")
+    #expect(told.help == "See what slows down pool default of node-2, or the network there: keelson pool list")
+  }
+
   @Test func `rebuilding: how far it is, and when it joins`() throws {
     var store = try sample.healthy()
     try sample.put(.rebuilding, [.inSync, .syncing], rebuilds: [rebuild(.done, done: 8 << 20), rebuild(.running, done: 2 << 20)], &store)

@@ -249,4 +249,20 @@ struct NexusResyncTests {
     // 1 MiB at 16 MiB per second: the last piece begins when the others' time is over.
     #expect(stand.reactor.now - began >= 40_000_000)
   }
+
+  @Test func `a copy that rests is over with its nexus`() throws {
+    let stand = try NexusStand(units: 256)
+    stand.members[1].lose()
+    stand.settleCommit()
+    stand.submit(.write, 8..<16)
+    stand.submit(.write, 1000..<1008)
+    stand.finishAll()
+    stand.nexus.throttle.bytesPerSecond = 1
+    stand.open(1)
+    stand.work { stand.nexus.rebuilds.last.map { $0.bytesSent > 0 && $0.state == .running } ?? false }
+    stand.work(20_000_000) { false }
+    #expect(stand.nexus.copiers.contains { $0.isBusy } && stand.state(1) == .syncing)
+    stand.nexus.retire()
+    #expect(stand.nexus.copiers.allSatisfy { !$0.isBusy })
+  }
 }
