@@ -8,7 +8,7 @@ import Reactor
 /// and the clock are `NexusSurroundings`, and all that waits is a timer of the reactor; a test or a simulator hands it others.
 ///
 /// Folders: `Data` is the path of commands; `Members` claims, membership, leases; `Log` the activity log; `Rebuild` whatever copies
-/// from replica to replica.
+/// from replica to replica; `Scrub` what compares them for its own sake.
 @safe public final class Nexus: BlockDevice {
   public enum State: Equatable, Sendable {
     /// Members are being claimed. Commands wait.
@@ -186,6 +186,13 @@ import Reactor
   /// When service began last, on the reactor's clock.
   var serviceBeganNanoseconds: UInt64 = 0
   var rebuildHistory: [Rebuild] = []
+  /// The latest scrub (R20).
+  public internal(set) var scrub: Scrub?
+  var scrubber: Scrubber?
+  /// Regions to be scrubbed, the next one last.
+  var scrubQueue: [Int] = []
+  var scrubCount = 0
+  var scrubTries = 0
   var repairsUnderWay = 0
   private var keptAlive: Nexus?
   /// Blocks that one member could not read, and that were written to it anew.
@@ -259,7 +266,9 @@ import Reactor
     reactor.unregister(self)
   }
 
-  private var isCopyingOrRepairing: Bool { repairsUnderWay > 0 || flushes.isBusy || copiers.contains { $0.isBusy } }
+  private var isCopyingOrRepairing: Bool {
+    repairsUnderWay > 0 || flushes.isBusy || scrubber?.isBusy == true || copiers.contains { $0.isBusy }
+  }
 
   /// The last of what was in flight at `retire` is over.
   func letGoIfQuiet() {
@@ -333,6 +342,7 @@ import Reactor
   /// The range is ours, or none is needed. Also where a command goes on that had to wait for something else before it was sent to
   /// anybody, and where one begins anew that had been sent when service ended.
   func run(_ slot: Int) {
+    if slot == Scrubber.lockID { return scrubber!.rangeGranted() }
     if slot >= Self.maximumCommands { return copiers[slot - Self.maximumCommands].rangeGranted() }
     slots[slot].isWaiting = false
     if activeMask == 0 { return awaitService(slot) }
@@ -400,6 +410,7 @@ import Reactor
     replicas = []
     formerDoors = []
     copiers = []
+    scrubber = nil
     shutDownCompletion = nil
     keptAlive = nil
     flushes.abandon()

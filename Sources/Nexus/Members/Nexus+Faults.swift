@@ -30,7 +30,7 @@ extension Nexus {
     replicas[index].isTakenIn = false
     replicas[index].slowness = nil
     latencies.forget(index)
-    if slots.usedCount == 0, !copiers.contains(where: { $0.isBusy }) { formerDoors = [] }
+    if slots.usedCount == 0, scrubber?.isBusy != true, !copiers.contains(where: { $0.isBusy }) { formerDoors = [] }
   }
 
   /// A replica did not do what it was asked: it leaves, unless the set would become too small.
@@ -140,6 +140,7 @@ extension Nexus {
     awaitingLease = []
     for slot in waiting { awaitService(slot) }
     for copier in copiers { copier.giveUpWaiting() }
+    scrubber?.giveUpWaiting()
   }
 
   /// Another nexus owns the volume.
@@ -147,6 +148,7 @@ extension Nexus {
     guard !isOver else { return }
     isFenced = true
     state = .fenced
+    stopScrub()
     endService()
     healthyMask = 0
     membershipStep = nil

@@ -22,6 +22,7 @@ extension Nexus {
     let claimed = replicas.indices.filter { replicas[$0].claimed != nil }
     state = isFenced ? .fenced : .stopped
     let wasFenced = isFenced
+    stopScrub()
     endService()
     let round = ReleaseRound(claimed.count)
     let finish = { [self] in

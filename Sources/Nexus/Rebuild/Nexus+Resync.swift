@@ -103,10 +103,13 @@ extension Nexus {
   private func drain(_ resync: Resync) {
     guard isCurrent(resync) else { return }
     let bit = Self.bit(resync.index)
-    let isDrained = !(0..<slots.capacity).contains { slot in
-      slots.isInUse(slot) && slots[slot].pending > 0 && slots[slot].sentMask != 0 && slots[slot].sentMask & bit == 0
-        && slots[slot].request.operation != .flush
-    }
+    // A repair by a scrub goes to members only.
+    let isDrained =
+      scrubber?.isBusy != true
+      && !(0..<slots.capacity).contains { slot in
+        slots.isInUse(slot) && slots[slot].pending > 0 && slots[slot].sentMask != 0 && slots[slot].sentMask & bit == 0
+          && slots[slot].request.operation != .flush
+      }
     if isDrained { findWork(resync) } else { after(nanoseconds: Self.drainStepNanoseconds) { [self] in drain(resync) } }
   }
 

@@ -77,6 +77,14 @@ final class ReplicaDisk {
 
   // MARK: Data
 
+  /// Bits of a sector change by themselves, durably.
+  func rot(sector: Int) {
+    allocate(unit: sector / 8)
+    current[sector] ^= 1
+    durable[sector] = current[sector]
+    versions.removeAll { $0.sector == sector }
+  }
+
   /// Whether there is room for a write.
   func hasRoom(for sectors: Range<Int>) -> Bool {
     if capacityUnits == .max { return true }
