@@ -9,7 +9,8 @@ final class Host {
   var isWorking = true
   /// Commands to send at most, over the whole run.
   private var remaining: Int
-  private static let patienceNanoseconds: UInt64 = 26_000_000_000
+  /// What a nexus has, and the longest trouble on top: what hangs in a disk has its buffer there and cannot be told (R11).
+  private static let patienceNanoseconds: UInt64 = 36_000_000_000
 
   init(cluster: Cluster, plan: SimulationPlan, commands: Int) {
     self.cluster = cluster

@@ -174,7 +174,8 @@ final class Cluster {
           storeRevision: record.revision)
         let known = record.members + record.absent.map(\.id)
         var configuration = NexusConfiguration(
-          sizeBytes: options.sizeBytes, blockSizeBytes: 512, claim: claim, absent: record.absent.map { Absence($0.id, reason: "away", generation: $0.generation) },
+          sizeBytes: options.sizeBytes, blockSizeBytes: 512, claim: claim,
+          absent: record.absent.map { Absence($0.id, reason: "away", generation: $0.generation) },
           nearest: known.first { $0 == nodes[index].disk.id }, minInSync: options.minInSync)
         configuration.confirmedGeneration = record.confirmedGeneration
         world.note(.nexus, index, Int(record.generation)) { "generation \(record.generation) starts on node \(index)" }
