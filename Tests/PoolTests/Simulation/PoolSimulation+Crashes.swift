@@ -97,6 +97,9 @@ extension PoolSimulation {
     let before = engine
     disk.detach()
     graveyard.append(before)
+    // What it would have answered holds it, and this.
+    before.actions = [:]
+    before.fillers = []
     disk = SimulatedDisk(image: image, seed: generator.next())
     disk.canZero = options.canZero
     guard let next = Self.makeEngine(superblock, disk, options, &generator) else { return fail("not opened after a crash") }
