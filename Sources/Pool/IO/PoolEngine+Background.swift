@@ -11,7 +11,7 @@ extension PoolEngine {
   /// Begins a checkpoint; between two records only.
   func beginCheckpoint() {
     guard checkpoint == nil, let journal, !isFaulted else { return }
-    precondition(commits.isEmpty)
+    precondition(commits.isEmpty && limboCount == 0)
     wantsCheckpoint = false
     checkpointNumber += 1
     checkpoint = CheckpointWriter(
@@ -149,6 +149,8 @@ extension PoolEngine {
     /// The end waits until the child has grown.
     var isHeld = false
     var copy: Copy?
+    /// Entries that wait for a flush of what the child holds.
+    var entries: [MetadataEntry] = []
   }
 
   /// A copy of blocks from one cluster to another, run by run.
@@ -250,6 +252,12 @@ extension PoolEngine {
       work.isEnding = true
       entries = state.planEnd(index, child: child)
     }
+    // What the child holds is the reason to give the layer's up: it must be as durable as that.
+    if child != nil, state.sent.highestSequence > journal?.arrivedSequence ?? .max {
+      work.entries = entries
+      dismantling = work
+      return joinSync(.dismantler)
+    }
     dismantling = work
     stage(entries, .dismantler)
   }
@@ -301,6 +309,10 @@ extension PoolEngine {
 
   /// The copied blocks are durable, or the removal of the layer's name is.
   func dismantlerFlushed() {
+    if let entries = dismantling?.entries, !entries.isEmpty {
+      dismantling!.entries = []
+      return stage(entries, .dismantler)
+    }
     guard let copy = dismantling?.copy else { return resumeDismantling() }
     dismantling!.copy = nil
     state.clusters.unrecorded.remove(copy.to)
@@ -341,7 +353,7 @@ extension PoolEngine {
 
   func checkQuiescent() {
     guard busySlots == 0, !hasAnswers, commits.isEmpty, stagedGroups.isEmpty, !isSyncing, syncWaiters.isEmpty, checkpoint == nil,
-      cleanerStep == .idle || isFaulted, readying.isEmpty, dismantling == nil, actions.isEmpty, sums?.isIdle ?? true, let body = quiescent
+      settleStep == .idle || isFaulted, cleanerStep == .idle || isFaulted, readying.isEmpty, dismantling == nil, actions.isEmpty, sums?.isIdle ?? true, let body = quiescent
     else { return }
     quiescent = nil
     body()
@@ -350,6 +362,7 @@ extension PoolEngine {
   /// Begins what was left by the last opening.
   func resume() {
     isQuiescing = false
+    retractUnarrived()
     makeReady()
     dismantle()
     clean()

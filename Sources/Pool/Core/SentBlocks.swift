@@ -1,0 +1,143 @@
+/// Blocks of which a record said that data was sent to them, and no durable note says yet that it arrived. No I/O.
+///
+/// Such a block holds what its record promised or nothing new: the next opening finds out by the checksum in the record. So it must
+/// not be written again before a durable note settles the matter. Bounded, as an opening has to read all of them.
+struct SentBlocks: ~Copyable {
+  /// No pool has more of them: 64 MiB of data that an opening may have to read.
+  static let limit = 16_384
+  private static let placeCount = 4 * limit
+
+  private struct Run {
+    var sequence: UInt64
+    var first: Int
+    var count: Int
+  }
+
+  /// Block number plus one, 0 for none; linear probing.
+  private let keys: WordTable
+  private let sequences: WordTable
+  private let sums: NumberTable
+  /// In the order of arrival, nearly that of sequences.
+  private var runs: [Run] = []
+  private var runHead = 0
+  private(set) var count = 0
+  private(set) var highestSequence: UInt64 = 0
+
+  init() {
+    keys = WordTable(count: Self.placeCount)
+    sequences = WordTable(count: Self.placeCount)
+    sums = NumberTable(count: Self.placeCount)
+  }
+
+  @inline(__always)
+  private static func home(_ block: Int) -> Int {
+    Int(truncatingIfNeeded: (UInt64(truncatingIfNeeded: block) &* 0x9E37_79B9_7F4A_7C15) >> 40) & (placeCount - 1)
+  }
+
+  private func find(_ block: Int) -> Int? {
+    var place = Self.home(block)
+    let key = UInt64(block) + 1
+    while keys[place] != 0 {
+      if keys[place] == key { return place }
+      place = (place + 1) & (Self.placeCount - 1)
+    }
+    return nil
+  }
+
+  /// The highest record that speaks of data sent to one of `blocks`; nil if none does.
+  @inline(__always)
+  func sequence(ofAny blocks: Range<Int>) -> UInt64? {
+    if count == 0 { return nil }
+    return search(blocks)
+  }
+
+  private func search(_ blocks: Range<Int>) -> UInt64? {
+    var highest: UInt64?
+    for block in blocks { if let place = find(block) { highest = max(highest ?? 0, sequences[place]) } }
+    return highest
+  }
+
+  /// Whether so many more blocks may be sent.
+  func hasRoom(for added: Int) -> Bool { count + added <= Self.limit && runs.count - runHead < 2 * Self.limit }
+
+  /// The checksum that a block was recorded with; nil if it is none of them.
+  func sum(of block: Int) -> UInt32? { find(block).map { sums[$0] } }
+
+  /// Record `sequence` sent data to blocks from `first` on. False if there are too many.
+  @discardableResult
+  mutating func insert(_ first: Int, count added: Int, sums values: [UInt32] = [], sequence: UInt64) -> Bool {
+    if runs.count - runHead >= 4 * Self.limit { return false }
+    let blocks = first..<first + added
+    for block in blocks {
+      var place = Self.home(block)
+      let key = UInt64(block) + 1
+      while keys[place] != 0, keys[place] != key { place = (place + 1) & (Self.placeCount - 1) }
+      if keys[place] == 0 {
+        if count == Self.limit { return false }
+        keys[place] = key
+        count += 1
+      }
+      sequences[place] = sequence
+      if !values.isEmpty { sums[place] = values[block - first] }
+    }
+    runs.append(Run(sequence: sequence, first: blocks.lowerBound, count: blocks.count))
+    highestSequence = max(highestSequence, sequence)
+    return true
+  }
+
+  /// Forgets blocks: what was sent to them does not matter any more.
+  mutating func remove(_ blocks: Range<Int>) {
+    if count == 0 { return }
+    for block in blocks { if let place = find(block) { remove(place: place) } }
+  }
+
+  private mutating func remove(place: Int) {
+    var hole = place
+    var next = (place + 1) & (Self.placeCount - 1)
+    while keys[next] != 0 {
+      // Moves back what would not be found any more behind an empty place.
+      let home = Self.home(Int(keys[next] - 1))
+      if (next - home) & (Self.placeCount - 1) >= (next - hole) & (Self.placeCount - 1) {
+        keys[hole] = keys[next]
+        sequences[hole] = sequences[next]
+        sums[hole] = sums[next]
+        hole = next
+      }
+      next = (next + 1) & (Self.placeCount - 1)
+    }
+    keys[hole] = 0
+    count -= 1
+  }
+
+  /// Everything that records up to `sequence` speak of has arrived, durably.
+  mutating func settle(through sequence: UInt64) {
+    while runHead < runs.count, runs[runHead].sequence <= sequence {
+      let run = runs[runHead]
+      runHead += 1
+      for block in run.first..<run.first + run.count {
+        if let place = find(block), sequences[place] <= sequence { remove(place: place) }
+      }
+    }
+    if runHead == runs.count {
+      runs.removeAll(keepingCapacity: true)
+      runHead = 0
+    } else if runHead > 4096 {
+      runs.removeFirst(runHead)
+      runHead = 0
+    }
+  }
+
+  /// All blocks, ascending.
+  var blocks: [Int] {
+    var found: [Int] = []
+    for run in runs[runHead...] {
+      for block in run.first..<run.first + run.count where find(block) != nil { found.append(block) }
+    }
+    return Array(Set(found)).sorted()
+  }
+
+  /// The lowest record that speaks of any of them.
+  var lowestSequence: UInt64? {
+    blocks.compactMap { sequence(ofAny: $0..<$0 + 1) }.min()
+  }
+}
