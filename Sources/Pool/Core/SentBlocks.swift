@@ -1,8 +1,10 @@
+import Glibc
+
 /// Blocks of which a record said that data was sent to them, and no durable note says yet that it arrived. No I/O.
 ///
 /// Such a block holds what its record promised or nothing new: the next opening finds out by the checksum in the record. So it must
 /// not be written again before a durable note settles the matter. Bounded, as an opening has to read all of them.
-struct SentBlocks: ~Copyable {
+@safe struct SentBlocks: ~Copyable {
   /// No pool has more of them: 64 MiB of data that an opening may have to read.
   static let limit = 16_384
   private static let placeCount = 4 * limit
@@ -13,20 +15,30 @@ struct SentBlocks: ~Copyable {
     var count: Int
   }
 
-  /// Block number plus one, 0 for none; linear probing.
-  private let keys: WordTable
-  private let sequences: WordTable
-  private let sums: NumberTable
+  private struct Place {
+    /// Block number plus one, 0 for none.
+    var key: UInt64
+    var sequence: UInt64
+    var sum: UInt32
+  }
+
+  /// Linear probing; takes memory on first use only.
+  private var places: UnsafeMutablePointer<Place>?
   /// In the order of arrival, nearly that of sequences.
   private var runs: [Run] = []
   private var runHead = 0
   private(set) var count = 0
   private(set) var highestSequence: UInt64 = 0
 
-  init() {
-    keys = WordTable(count: Self.placeCount)
-    sequences = WordTable(count: Self.placeCount)
-    sums = NumberTable(count: Self.placeCount)
+  init() { unsafe places = nil }
+
+  deinit { unsafe free(places) }
+
+  private mutating func allocate() {
+    guard let memory = unsafe calloc(Self.placeCount, MemoryLayout<Place>.stride) else {
+      preconditionFailure("no memory for a pool's unsettled blocks")
+    }
+    unsafe places = unsafe memory.bindMemory(to: Place.self, capacity: Self.placeCount)
   }
 
   @inline(__always)
@@ -35,10 +47,11 @@ struct SentBlocks: ~Copyable {
   }
 
   private func find(_ block: Int) -> Int? {
+    guard let places = unsafe places else { return nil }
     var place = Self.home(block)
     let key = UInt64(block) + 1
-    while keys[place] != 0 {
-      if keys[place] == key { return place }
+    while unsafe places[place].key != 0 {
+      if unsafe places[place].key == key { return place }
       place = (place + 1) & (Self.placeCount - 1)
     }
     return nil
@@ -53,7 +66,7 @@ struct SentBlocks: ~Copyable {
 
   private func search(_ blocks: Range<Int>) -> UInt64? {
     var highest: UInt64?
-    for block in blocks { if let place = find(block) { highest = max(highest ?? 0, sequences[place]) } }
+    for block in blocks { if let place = find(block) { highest = unsafe max(highest ?? 0, places![place].sequence) } }
     return highest
   }
 
@@ -61,24 +74,24 @@ struct SentBlocks: ~Copyable {
   func hasRoom(for added: Int) -> Bool { count + added <= Self.limit && runs.count - runHead < 2 * Self.limit }
 
   /// The checksum that a block was recorded with; nil if it is none of them.
-  func sum(of block: Int) -> UInt32? { find(block).map { sums[$0] } }
+  func sum(of block: Int) -> UInt32? { find(block).map { unsafe places![$0].sum } }
 
   /// Record `sequence` sent data to blocks from `first` on. False if there are too many.
   @discardableResult
   mutating func insert(_ first: Int, count added: Int, sums values: [UInt32] = [], sequence: UInt64) -> Bool {
     if runs.count - runHead >= 4 * Self.limit { return false }
+    if unsafe places == nil { allocate() }
+    guard let places = unsafe places else { return false }
     let blocks = first..<first + added
     for block in blocks {
       var place = Self.home(block)
       let key = UInt64(block) + 1
-      while keys[place] != 0, keys[place] != key { place = (place + 1) & (Self.placeCount - 1) }
-      if keys[place] == 0 {
+      while unsafe places[place].key != 0 && places[place].key != key { place = (place + 1) & (Self.placeCount - 1) }
+      if unsafe places[place].key == 0 {
         if count == Self.limit { return false }
-        keys[place] = key
         count += 1
       }
-      sequences[place] = sequence
-      if !values.isEmpty { sums[place] = values[block - first] }
+      unsafe places[place] = Place(key: key, sequence: sequence, sum: values.isEmpty ? 0 : values[block - first])
     }
     runs.append(Run(sequence: sequence, first: blocks.lowerBound, count: blocks.count))
     highestSequence = max(highestSequence, sequence)
@@ -92,20 +105,19 @@ struct SentBlocks: ~Copyable {
   }
 
   private mutating func remove(place: Int) {
+    guard let places = unsafe places else { return }
     var hole = place
     var next = (place + 1) & (Self.placeCount - 1)
-    while keys[next] != 0 {
+    while unsafe places[next].key != 0 {
       // Moves back what would not be found any more behind an empty place.
-      let home = Self.home(Int(keys[next] - 1))
+      let home = unsafe Self.home(Int(places[next].key - 1))
       if (next - home) & (Self.placeCount - 1) >= (next - hole) & (Self.placeCount - 1) {
-        keys[hole] = keys[next]
-        sequences[hole] = sequences[next]
-        sums[hole] = sums[next]
+        unsafe places[hole] = places[next]
         hole = next
       }
       next = (next + 1) & (Self.placeCount - 1)
     }
-    keys[hole] = 0
+    unsafe places[hole].key = 0
     count -= 1
   }
 
@@ -115,7 +127,7 @@ struct SentBlocks: ~Copyable {
       let run = runs[runHead]
       runHead += 1
       for block in run.first..<run.first + run.count {
-        if let place = find(block), sequences[place] <= sequence { remove(place: place) }
+        if let place = find(block), unsafe places![place].sequence <= sequence { remove(place: place) }
       }
     }
     if runHead == runs.count {

@@ -124,7 +124,9 @@ extension PoolEngine {
     {
       wantsCheckpoint = true
     }
-    for waiter in commit.waiters { recordWritten(waiter, commit.sequence) }
+    // All of them, before anyone can begin a flush.
+    for waiter in commit.waiters { if case .slot(let index) = waiter { noteRecord(index, commit.sequence) } }
+    for waiter in commit.waiters { recordWritten(waiter) }
   }
 
   /// Freed clusters come back when their record is durable; many are worth a flush of their own.
@@ -133,15 +135,11 @@ extension PoolEngine {
     if !isSyncing && syncWaiters.isEmpty && (state.quarantinedCount >= 64 || !spaceWaiters.isEmpty) { joinSync(.nobody) }
   }
 
-  private func recordWritten(_ waiter: Waiter, _ sequence: UInt64) {
+  private func recordWritten(_ waiter: Waiter) {
     switch waiter {
     case .slot(let index):
       let slot = unsafe slots + Int(index)
       if unsafe slot.pointee.phase == .retracting { return retracted(index) }
-      if unsafe slot.pointee.isSent {
-        unsafe slot.pointee.sequence = sequence
-        if unsafe slot.pointee.phase == .writingBoth && slot.pointee.isWritingData { limboCount += 1 }
-      }
       guard unsafe slot.pointee.phase == .writingBoth else { return committed(index) }
       unsafe slot.pointee.isWritingRecord = false
       bothWritten(index, failure: 0)

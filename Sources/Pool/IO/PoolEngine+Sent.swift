@@ -101,6 +101,14 @@ extension PoolEngine {
     unsafe slot.pointee.sequence = 0
   }
 
+  /// The record of a slot was written.
+  func noteRecord(_ index: Int32, _ sequence: UInt64) {
+    let slot = unsafe slots + Int(index)
+    guard unsafe slot.pointee.isSent && slot.pointee.phase != .retracting else { return }
+    unsafe slot.pointee.sequence = sequence
+    if unsafe slot.pointee.phase == .writingBoth && slot.pointee.isWritingData { limboCount += 1 }
+  }
+
   /// Data of which a record speaks already was written, or could not be.
   func leaveLimbo() {
     limboCount -= 1

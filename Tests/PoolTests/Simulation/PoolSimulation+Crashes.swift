@@ -43,7 +43,8 @@ extension PoolSimulation {
     crashes += 1
     let what = "\(isKill ? "a kill" : "a power loss") at event \(moment)"
     do throws(PoolError) {
-      let recovery = try Recovery(ImageSource(image: image), superblock: superblock, using: &generator)
+      let recovery = try Recovery(
+        ImageSource(image: image), superblock: superblock, using: &generator, judgesSent: options.judgesSent)
       let flaw =
         model.flaw(recovery.state, at: moment, isKill: isKill) { content(of: $0, image, recovery.state) }
         ?? structureFlaw(of: recovery.state)
@@ -96,6 +97,9 @@ extension PoolSimulation {
     opened = [:]
     let before = engine
     disk.detach()
+    // Ends that never come hold the engine.
+    before.actions = [:]
+    before.fillers = []
     graveyard.append(before)
     disk = SimulatedDisk(image: image, seed: generator.next())
     disk.canZero = options.canZero
