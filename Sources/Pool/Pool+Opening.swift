@@ -37,24 +37,12 @@ extension Pool {
           path: path, byteCount: file.sizeBytes, neededBytes: Superblock.smallestDeviceBytes(clusterBytes: clusterBytes))
       }
       if let lastingName, Superblock.isValidDevicePath(lastingName) { superblock.devicePath = lastingName }
-      // Three steps, each durable before the next: an old pool ends before the new one's metadata are there, and the new one
-      // begins only when these are whole.
-      try file.zero(offsetBytes: 0, byteCount: Superblock.firstJournalOffset)
-      try file.synchronize()
-      try file.zero(offsetBytes: superblock.journalOffset, byteCount: superblock.dataOffset - superblock.journalOffset)
-      // In a sparse file a record in a new place would wait for the file system.
-      if !file.isBlockDevice { try file.writeZeros(offsetBytes: superblock.journalOffset, byteCount: superblock.journalBytes) }
-      let dataBytes = superblock.clusterCount * clusterBytes
-      // What is known to be zeros costs no flush before first writes.
-      let isClean = file.wasCreated || file.punchHole(offsetBytes: superblock.dataOffset, byteCount: dataBytes) == 0
-      for (offset, bytes) in firstCheckpoint(superblock, options: options, isClean: isClean) {
-        try file.write(bytes, offsetBytes: offset)
+      try write(superblock, options, to: file, clearsTail: force) { () throws(PoolError) in
+        // In a sparse file a record in a new place would wait for the file system.
+        if !file.isBlockDevice { try file.writeZeros(offsetBytes: superblock.journalOffset, byteCount: superblock.journalBytes) }
+        let dataBytes = superblock.clusterCount * clusterBytes
+        return file.wasCreated || file.punchHole(offsetBytes: superblock.dataOffset, byteCount: dataBytes) == 0
       }
-      try file.synchronize()
-      for offset in Superblock.copyOffsets { try file.write(superblock.encoded(), offsetBytes: offset) }
-      // The end of other content would make others take the disk for theirs.
-      if force { try clearTail(of: file, superblock) }
-      try file.synchronize()
       if file.wasCreated { try file.synchronizeDirectory() }
       return try open(file, lastingName, isDrill: isDrill)
     } catch {
@@ -63,8 +51,31 @@ extension Pool {
     }
   }
 
+  /// Writes an empty pool.
+  ///
+  /// Three steps, each durable before the next: an old pool ends before the new one's metadata are there, and the new one begins
+  /// only when these are whole. `clearData` returns whether all clusters are zeros now: what is known to be costs no flush before
+  /// first writes.
+  static func write(
+    _ superblock: Superblock, _ options: PoolOptions, to storage: some MetadataStorage, clearsTail: Bool,
+    clearData: () throws(PoolError) -> Bool
+  ) throws(PoolError) {
+    try storage.zero(offsetBytes: 0, byteCount: Superblock.firstJournalOffset)
+    try storage.synchronize()
+    try storage.zero(offsetBytes: superblock.journalOffset, byteCount: superblock.dataOffset - superblock.journalOffset)
+    let isClean = try clearData()
+    for (offset, bytes) in firstCheckpoint(superblock, options: options, isClean: isClean) {
+      try storage.write(bytes, offsetBytes: offset)
+    }
+    try storage.synchronize()
+    for offset in Superblock.copyOffsets { try storage.write(superblock.encoded(), offsetBytes: offset) }
+    // The end of other content would make others take the disk for theirs.
+    if clearsTail { try clearTail(of: storage, superblock) }
+    try storage.synchronize()
+  }
+
   /// Zeros the signatures of others in the last 128 KiB of the device, as far as those are not ours.
-  private static func clearTail(of file: DiskFile, _ superblock: Superblock) throws(PoolError) {
+  private static func clearTail(of file: some MetadataStorage, _ superblock: Superblock) throws(PoolError) {
     let end = file.sizeBytes & ~4095
     let start = max(superblock.dataOffset, end - min(end, 128 << 10))
     if start < end { try file.zero(offsetBytes: start, byteCount: end - start) }

@@ -7,7 +7,7 @@ enum Program {
 
   static let commands: [Command] = [
     .dev, .node, .volumeCreate, .volumeList, .volumeShow, .volumeDelete, .poolCreate, .poolList, .poolShow, .poolCheck, .poolGrow,
-    .poolDestroy, .poolBench, .replicaList, .nodeList, .status, .bench,
+    .poolSet, .poolDestroy, .poolBench, .replicaList, .nodeList, .status, .bench,
     .version,
   ]
 

@@ -56,6 +56,12 @@ import Testing
     #expect(refusal("volume", "list", "--store", "sqlite:/x", "--dir", "/y")?.exitStatus == .usage)
     #expect(refusal("volume", "list", "--store", "nonsense")?.exitStatus == .usage)
     #expect(refusal("dev", "--dir", "/nowhere", "--pool", "/dev/sdx")?.exitStatus == .usage)
+    #expect(
+      refusal("dev", "--dir", "/nowhere", "--pool", "mem:1MiB", "--integrity", "crc32c")?.message.contains("keeps no checksums") == true)
+    #expect(
+      refusal(
+        "node", "--name", "a", "--store", "sqlite:/x", "--listen", "127.0.0.1:1", "--pool", "mem:1MiB", "--integrity", "crc32c")?.message
+        .contains("keeps no checksums") == true)
     #expect(refusal("dev", "--dir", "/nowhere", "--nodes", "3", "--port", "65534")?.exitStatus == .usage)
     #expect(refusal("dev", "--dir", "/nowhere", "--advertise", "10.0.0.1:4420")?.exitStatus == .usage)
     #expect(

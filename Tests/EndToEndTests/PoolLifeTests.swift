@@ -71,13 +71,21 @@ extension EndToEnd {
         #expect(try await dev.stop() == 0)
         let folder = dev.directory + "/node-1"
         try FileManager.default.removeItem(atPath: dev.poolPath("node-1"))
-        // The pool's file is sparse, and what it lies on is small.
-        let mounted = try await Program.start("/usr/bin/mount", ["-t", "tmpfs", "-o", "size=6m", "tmpfs", folder]).status()
+        // The pool's file is sparse, and what it lies on is small. With checksums overwrites need records, too, and so checkpoints.
+        let mounted = try await Program.start("/usr/bin/mount", ["-t", "tmpfs", "-o", "size=24m", "tmpfs", folder]).status()
         try #require(mounted == 0)
         do {
+          let made = try await Program.run([
+            "pool", "create", dev.poolPath("node-1"), "--name", "disk", "--size", "256MiB", "--integrity", "crc32c",
+          ])
+          #expect(made.status == 0, "\(made.errors)")
           try await dev.start()
           _ = try await dev.create("data", replicas: 1)
-          let bench = try await dev.run("bench", "data", "--rw", "randwrite", "--bs", "4k", "--runtime", "5", "--size", "64MiB")
+          let written = try await dev.run("bench", "data", "--rw", "write", "--bs", "64k", "--one-pass", "--size", "8MiB")
+          #expect(written.status == 0, "\(written.errors)")
+          let filled = try await Program.start("/usr/bin/dd", ["if=/dev/zero", "of=\(folder)/filler", "bs=64k"]).status()
+          #expect(filled != 0, "there is no space left")
+          let bench = try await dev.run("bench", "data", "--rw", "randwrite", "--bs", "4k", "--runtime", "20", "--size", "8MiB")
           #expect(bench.status != 0)
           let faulted = try await eventually("the pool is faulted") {
             let pool = try await pool(dev)

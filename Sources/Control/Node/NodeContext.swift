@@ -113,7 +113,9 @@ final class NodeContext: Sendable {
     }
     return PoolStatus.Contents(
       overcommitPercent: usage.options.overcommitPercent, regionBytes: usage.options.regionBytes,
-      maximumHotRegions: usage.options.maximumHotRegions, replicaCount: usage.replicaCount, snapshotCount: usage.snapshotCount,
+      maximumHotRegions: usage.options.maximumHotRegions,
+      integrity: pool.integrity == .none ? nil : pool.integrity.rawValue, replicaCount: usage.replicaCount,
+      snapshotCount: usage.snapshotCount,
       items: replicas + snapshots)
   }
 }

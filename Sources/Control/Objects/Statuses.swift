@@ -90,6 +90,8 @@ public struct PoolStatus: StoredObject {
     public var overcommitPercent: UInt32
     public var regionBytes: UInt64
     public var maximumHotRegions: UInt32
+    /// Which checksums of data it keeps; absent for none.
+    public var integrity: String?
     public var replicaCount: Int
     public var snapshotCount: Int
     /// Replicas and then snapshots, each oldest first; at most `maximumItems`.
@@ -98,12 +100,13 @@ public struct PoolStatus: StoredObject {
     public static let maximumItems = 256
 
     public init(
-      overcommitPercent: UInt32, regionBytes: UInt64, maximumHotRegions: UInt32, replicaCount: Int,
+      overcommitPercent: UInt32, regionBytes: UInt64, maximumHotRegions: UInt32, integrity: String? = nil, replicaCount: Int,
       snapshotCount: Int, items: [Item]
     ) {
       self.overcommitPercent = overcommitPercent
       self.regionBytes = regionBytes
       self.maximumHotRegions = maximumHotRegions
+      self.integrity = integrity
       self.replicaCount = replicaCount
       self.snapshotCount = snapshotCount
       self.items = items

@@ -58,27 +58,29 @@ extension PoolEngine {
     if !isThick { return change([putLayer, .putReplica(header)], named) }
     change([putLayer]) { [self] error in
       if let error { return named(error) }
-      fill(header, named)
+      fill(header, from: 0) { [self] error in
+        guard let error else { return change([.putReplica(header)], named) }
+        state.dying.append(layer)
+        whenDismantled(layer) { _ in named(error) }
+      }
     }
   }
 
-  private func fill(_ header: ReplicaHeader, _ done: @escaping Done) {
-    guard let layerIndex = state.layerIndexes[header.layer] else { preconditionFailure("a layer that was just made") }
+  /// Writes zeros into a layer from `start` to the size of the replica that shall have them, durably.
+  private func fill(_ header: ReplicaHeader, from start: UInt64, _ done: @escaping Done) {
+    guard let layerIndex = state.layerIndexes[header.layer] else { preconditionFailure("a layer that its caller keeps") }
     let device = add(
       Device(replica: header.id, layerIndex: layerIndex, isThick: true, isOpen: true, isHeld: false, changing: 0, inFlight: 0))
     let filler = ThickFiller { [self] status in
       close(device)
-      if status == .success { return change([.putReplica(header)], done) }
-      state.dying.append(header.layer)
-      whenDismantled(header.layer) { [self] _ in
-        if isFaulted { return done(.faulted(pool: name, detail: report.message ?? "")) }
-        done(.noSpace(pool: name, neededBytes: header.sizeBytes, freeBytes: UInt64(state.freeCount) << geometry.clusterShift))
-      }
+      if status == .success { return done(nil) }
+      if isFaulted { return done(.faulted(pool: name, detail: report.message ?? "")) }
+      done(.noSpace(pool: name, neededBytes: header.sizeBytes - start, freeBytes: UInt64(state.freeCount) << geometry.clusterShift))
     }
     fillers.append(filler)
     unsafe submit(
-      BlockRequest(.writeZeroes, offsetBytes: 0, byteCount: header.sizeBytes, forceUnitAccess: true, token: 0), device: device,
-      for: filler, isAccepted: true)
+      BlockRequest(.writeZeroes, offsetBytes: start, byteCount: header.sizeBytes - start, forceUnitAccess: true, token: 0),
+      device: device, for: filler, isAccepted: true)
   }
 
   /// Why a replica of this name and size cannot be made.
@@ -134,6 +136,9 @@ extension PoolEngine {
   }
 
   /// Makes a replica larger; what is added reads zeros.
+  ///
+  /// Steps of a thick one: (1) its layer becomes larger; (2) what is added is written with zeros, durably; (3) the replica becomes
+  /// larger. A crash before (3), or an error, leaves space that the replica has and does not use until it grows again or is deleted.
   func growReplica(id: Identifier, sizeBytes: UInt64, done: @escaping Done) {
     guard var header = state.replicas[id]?.header else { return done(.unknownReplica(pool: name, id: id)) }
     guard sizeBytes >= header.sizeBytes, geometry.isPossible(sizeBytes: sizeBytes, blockSizeBytes: header.blockSizeBytes) else {
@@ -141,6 +146,13 @@ extension PoolEngine {
     }
     if busy.contains(id) { return done(.replicaInUse(pool: name, id: id)) }
     if let error = shortage(sizeBytes - header.sizeBytes) { return done(error) }
+    let addedClusters = clusterCount(sizeBytes) - clusterCount(header.sizeBytes)
+    if header.isThick, Int(addedClusters) > state.freeCount {
+      return done(
+        .noSpace(
+          pool: name, neededBytes: UInt64(addedClusters) << geometry.clusterShift,
+          freeBytes: UInt64(state.freeCount) << geometry.clusterShift))
+    }
     let parent = state.layerIndexes[header.layer].flatMap { state.layers[$0]?.parent } ?? Layer.none
     let parentID = parent == Layer.none ? 0 : state.layers[parent]!.id
     if let work = dismantling, work.isEnding, work.layer == parentID {
@@ -155,15 +167,24 @@ extension PoolEngine {
     }
     busy.insert(id)
     growing.insert(header.layer)
+    let oldBytes = header.sizeBytes
     header.sizeBytes = sizeBytes
     let layer = header.layer
-    change([.putLayer(id: layer, parent: parentID, clusterCount: clusterCount(sizeBytes)), .putReplica(header)]) { [self] error in
+    let grown: Done = { [self] error in
       busy.remove(id)
-      growing.remove(layer)
       done(error)
+    }
+    let putLayer = MetadataEntry.putLayer(id: layer, parent: parentID, clusterCount: clusterCount(sizeBytes))
+    change(header.isThick ? [putLayer] : [putLayer, .putReplica(header)]) { [self] error in
+      growing.remove(layer)
       if dismantling?.isHeld == true {
         dismantling!.isHeld = false
         resumeDismantling()
+      }
+      if error != nil || !header.isThick || sizeBytes == oldBytes { return grown(error) }
+      fill(header, from: oldBytes) { [self] error in
+        if let error { return grown(error) }
+        change([.putReplica(header)], grown)
       }
     }
   }

@@ -72,6 +72,7 @@ extension Command {
       engine: engine(arguments), reactorCount: arguments.integer("reactors") ?? 1,
       spinMicroseconds: arguments.integer("spin-microseconds") ?? 30)
     options.integrity = integrity(arguments)
+    if options.integrity != .none && options.poolBytes == nil { throw noMemorySums }
     return options
   }
 

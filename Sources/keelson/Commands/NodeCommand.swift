@@ -115,6 +115,12 @@ extension Command {
         throw .usage("two pools are called '\(added.name)'", hint: "Name them apart: NAME=PATH.")
       }
     }
+    if integrity(arguments) != .none, pools.allSatisfy({ if case .memory = $0.location { true } else { false } }) {
+      throw Self.noMemorySums
+    }
     return pools
   }
+
+  static let noMemorySums = CommandError.usage(
+    "--integrity is for pools in files and on devices; a pool in memory keeps no checksums", hint: "Leave --integrity away.")
 }

@@ -211,6 +211,65 @@ extension Command {
     return .success
   }
 
+  static let poolSet = Command(
+    CommandDeclaration(
+      ["pool", "set"], summary: "change what a pool that no node uses is set to",
+      details: """
+        What is not given stays. A lower --overcommit takes nothing back: replicas that were promised more keep it, new ones are refused.
+        The size of regions can be changed only while there are no replicas, as what replicas know of each other is told in regions.
+        """,
+      positionals: [PositionalDeclaration("PATH", help: "the file or block device")],
+      options: [
+        OptionDeclaration("overcommit", .integer(0...1_000_000), help: "how much of its size it may promise, in percent; 0 for any"),
+        OptionDeclaration("region-size", .size, help: "the unit in which replicas are compared: a power of two, 64KiB to 1GiB"),
+        OptionDeclaration("hot-regions", .integer(1...65_536), help: "at most so many regions of a replica to compare after a crash"),
+      ] + StoreAccess.options,
+      examples: [.init("keelson pool set /dev/disk/by-id/nvme-Disk_S1 --overcommit 200", "promises at most twice its size")])
+  ) { arguments, output in
+    let path = arguments.positional("PATH") ?? ""
+    let (percent, regionBytes, hotRegions) = (
+      arguments.integer("overcommit"), arguments.sizeBytes("region-size"), arguments.integer("hot-regions")
+    )
+    if percent == nil && regionBytes == nil && hotRegions == nil {
+      throw CommandError.usage("nothing to set was given", hint: "Give --overcommit, --region-size or --hot-regions.")
+    }
+    let pool: Pool
+    do throws(PoolError) {
+      pool = try Pool.open(path: path)
+    } catch {
+      guard case .inUse = error, let view = runningPool(at: path, arguments) else { throw error }
+      throw CommandError("pool_in_use", "pool \(view.name) is in use by \(view.node)", hint: "Stop the node for the moment that it takes.")
+    }
+    var options = pool.options
+    if let percent { options.overcommitPercent = UInt32(percent) }
+    if let hotRegions { options.maximumHotRegions = UInt32(hotRegions) }
+    if let regionBytes, regionBytes != options.regionBytes {
+      if regionBytes.nonzeroBitCount != 1 || regionBytes < 64 << 10 || regionBytes > 1 << 30 {
+        throw CommandError.usage(
+          "--region-size is \(ByteSize.text(regionBytes)), but must be a power of two from 64 KiB to 1 GiB", hint: "4MiB suits most.")
+      }
+      if !pool.replicas.isEmpty {
+        throw CommandError(
+          "pool_has_replicas", "the region size of pool \(pool.name) cannot be changed while it has replicas",
+          hint: "Delete them, or make another pool.")
+      }
+      options.regionBytes = regionBytes
+    }
+    try pool.setOptions(options)
+    let (name, size) = (pool.name, pool.totalBytes)
+    try pool.close()
+    output.write(
+      json: [
+        "name": .string(name), "path": .string(path), "overcommit": .unsigned(UInt64(options.overcommitPercent)),
+        "region_size": .unsigned(options.regionBytes), "hot_regions": .unsigned(UInt64(options.maximumHotRegions)),
+      ]
+    ) { _ in
+      "pool \(name) promises \(PoolPicture.limitText(percent: options.overcommitPercent, sizeBytes: size)); regions of "
+        + "\(ByteSize.text(options.regionBytes)), at most \(options.maximumHotRegions) hot in a replica\n"
+    }
+    return .success
+  }
+
   private static func poolIsRunning(_ view: PoolView) -> CommandError {
     CommandError(
       "pool_in_use", "pool \(view.name) is in use by \(view.node)",

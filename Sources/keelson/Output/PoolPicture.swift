@@ -32,6 +32,7 @@ struct PoolPicture {
   var overcommitPercent: UInt32 = 0
   var regionBytes: UInt64 = 0
   var hotRegions: UInt32 = 0
+  var integrity = "none"
   var items: [Item] = []
   var itemCount = 0
   var notes: [String] = []
@@ -51,6 +52,7 @@ struct PoolPicture {
     overcommitPercent = summary.usage.options.overcommitPercent
     regionBytes = summary.usage.options.regionBytes
     hotRegions = summary.usage.options.maximumHotRegions
+    integrity = summary.integrity.rawValue
     items =
       summary.replicas.map {
         Item(
@@ -86,6 +88,7 @@ struct PoolPicture {
     overcommitPercent = contents.overcommitPercent
     regionBytes = contents.regionBytes
     hotRegions = contents.maximumHotRegions
+    integrity = contents.integrity ?? "none"
     items = contents.items.map {
       Item(
         kind: $0.isSnapshot ? "snapshot" : "replica", id: $0.id, volumeID: $0.volumeID, sizeBytes: $0.sizeBytes, ownBytes: $0.ownBytes,
@@ -113,6 +116,7 @@ struct PoolPicture {
     members += [
       .init("promised", .unsigned(promisedBytes)), .init("overcommit", .unsigned(UInt64(overcommitPercent))),
       .init("region_size", .unsigned(regionBytes)), .init("hot_regions", .unsigned(UInt64(hotRegions))),
+      .init("integrity", .string(integrity)),
       .init("items", .array(itemValues)), .init("item_count", .integer(Int64(itemCount))),
     ]
     if let message { members.append(.init("message", .string(message))) }
@@ -149,6 +153,7 @@ struct PoolPicture {
     if regionBytes > 0 {
       text += "  promised  \(ByteSize.text(promisedBytes)), \(Self.limitText(percent: overcommitPercent, sizeBytes: sizeBytes))\n"
       text += "  regions   \(ByteSize.text(regionBytes)) each, at most \(hotRegions) hot in a replica\n"
+      if integrity != "none" { text += "  integrity \(integrity) of every block, verified by reads\n" }
     }
     text += "\n  [\(bar)]\n"
     let promisedOnly = promisedBytes - min(promisedBytes, allocatedBytes)

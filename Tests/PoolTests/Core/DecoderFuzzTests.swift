@@ -73,17 +73,14 @@ import Testing
     #expect(accepted > 0 || Seeds.first(2).count == 1)
   }
 
-  @Test func `forged metadata under right checksums are refused, or make a pool that works`() async {
+  @Test(.timeLimit(.minutes(20))) func `forged metadata under right checksums are refused, or make a pool that works`() async {
     let (image, superblock) = Self.base
-    let (before, start) = (residentBytes(), ContinuousClock.now)
     await Seeds.forEach(700) { seed in
       var generator = SeededGenerator(seed: seed)
       guard let forged = Self.forge(image, superblock, &generator) else { return }
       guard let recovery = try? Recovery(ImageSource(image: forged), superblock: superblock, using: &generator) else { return }
       Self.use(recovery, forged, superblock, seed)
     }
-    #expect(residentBytes() - before < 400 << 20)
-    #expect(ContinuousClock.now - start < .seconds(120 * Seeds.first(1).count))
   }
 
   /// Takes the latest checkpoint and the journal apart, changes some bytes of their entries, and puts them together again with right
@@ -177,6 +174,10 @@ import Testing
       superblock: superblock, state: recovery.takeState(), journal: journal, checkpointNumber: number, disk: disk,
       report: PoolReport(location: "image"))
     defer { disk.detach() }
+    let words = engine.state.replicas.values.reduce(0) { sum, replica in
+      replica.missed.reduce(sum + replica.activity.words.count) { $0 + $1.regions.words.count }
+    }
+    #expect(words * 8 < 400 << 20, "seed \(seed): small entries ask for much memory")
     engine.resume()
     var clients: [SimulatedClient] = []
     for id in engine.state.replicas.keys.sorted().prefix(4) {

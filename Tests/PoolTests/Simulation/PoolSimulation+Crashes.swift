@@ -101,6 +101,9 @@ extension PoolSimulation {
     before.actions = [:]
     before.fillers = []
     graveyard.append(before)
+    // What it would have answered holds it, and this.
+    before.actions = [:]
+    before.fillers = []
     disk = SimulatedDisk(image: image, seed: generator.next())
     disk.canZero = options.canZero
     guard let next = Self.makeEngine(superblock, disk, options, &generator) else { return fail("not opened after a crash") }
