@@ -127,6 +127,8 @@ struct PoolState: ~Copyable {
       clusters.setBlocks(Int(cluster), Int(first), values.count)
       let start = geometry.poolBlock(cluster: Int(cluster), block: Int(first))
       if !sent.insert(start, count: values.count, sums: values, sequence: loadingSequence) { hasTooManySent = true }
+    case .resent(let cluster, let first, let values):
+      sent.amend(geometry.poolBlock(cluster: Int(cluster), block: Int(first)), sums: values)
     case .written(let cluster, let first, let count), .cleared(let cluster, let first, let count):
       applyPlain(entry)
       let start = geometry.poolBlock(cluster: Int(cluster), block: Int(first))
@@ -166,7 +168,7 @@ struct PoolState: ~Copyable {
         let block = first + position
         if bytes.count >= (position + 1) << 12 {
           let sum = unsafe CRC32C.checksum(bytes.span.extracting(position << 12..<(position + 1) << 12).bytes)
-          if sum == sent.sum(of: block) { continue }
+          if sent.isRight(block, sum) { continue }
         }
         clusters.clearBlocks(block / geometry.blocksPerCluster, block % geometry.blocksPerCluster, 1)
         sent.remove(block..<block + 1)
@@ -269,7 +271,7 @@ struct PoolState: ~Copyable {
       applyPlain(entry)
       if let layer { changeNames(layer, -1) }
     // These were seen to when they were made.
-    case .allocated, .readied, .sent, .sums, .unsettled, .settled: break
+    case .allocated, .readied, .sent, .resent, .sums, .unsettled, .settled: break
     case .cluster: preconditionFailure("an entry of checkpoints only")
     case .freed(let first, let count):
       for cluster in Int(first)..<Int(first + count) {
@@ -329,7 +331,7 @@ struct PoolState: ~Copyable {
         for (index, word) in words.enumerated() { regions.setWord(Int(firstWord) + index, word) }
       }
     case .forgetPeer(let id, let peer): replicas[id]?.missed.removeAll { $0.peer == peer }
-    case .putLayer, .removeLayer, .allocated, .sent, .freed, .moved, .cleaned, .readied, .cluster, .sums, .unsettled, .settled:
+    case .putLayer, .removeLayer, .allocated, .sent, .resent, .freed, .moved, .cleaned, .readied, .cluster, .sums, .unsettled, .settled:
       preconditionFailure("handled before")
     }
   }

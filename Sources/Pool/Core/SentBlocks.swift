@@ -5,8 +5,8 @@ import Glibc
 /// Such a block holds what its record promised or nothing new: the next opening finds out by the checksum in the record. So it must
 /// not be written again before a durable note settles the matter. Bounded, as an opening has to read all of them.
 @safe struct SentBlocks: ~Copyable {
-  /// No pool has more of them: 64 MiB of data that an opening may have to read.
-  static let limit = 16_384
+  /// No pool has more of them: 128 MiB of data that an opening may have to read.
+  static let limit = 32_768
   private static let placeCount = 4 * limit
 
   private struct Run {
@@ -20,6 +20,8 @@ import Glibc
     var key: UInt64
     var sequence: UInt64
     var sum: UInt32
+    /// Of what was there before it was written again; as `sum` if it was not.
+    var previousSum: UInt32
   }
 
   /// Linear probing; takes memory on first use only.
@@ -57,24 +59,40 @@ import Glibc
     return nil
   }
 
-  /// The highest record that speaks of data sent to one of `blocks`; nil if none does.
+  /// The lowest and the highest record that first sent data to any of `blocks`; nil if none did.
   @inline(__always)
-  func sequence(ofAny blocks: Range<Int>) -> UInt64? {
+  func sequences(of blocks: Range<Int>) -> ClosedRange<UInt64>? {
     if count == 0 { return nil }
     return search(blocks)
   }
 
-  private func search(_ blocks: Range<Int>) -> UInt64? {
-    var highest: UInt64?
-    for block in blocks { if let place = find(block) { highest = unsafe max(highest ?? 0, places![place].sequence) } }
-    return highest
+  private func search(_ blocks: Range<Int>) -> ClosedRange<UInt64>? {
+    var found: ClosedRange<UInt64>?
+    for block in blocks {
+      guard let place = find(block) else { continue }
+      let sequence = unsafe places![place].sequence
+      found = min(found?.lowerBound ?? sequence, sequence)...max(found?.upperBound ?? sequence, sequence)
+    }
+    return found
   }
 
   /// Whether so many more blocks may be sent.
   func hasRoom(for added: Int) -> Bool { count + added <= Self.limit && runs.count - runHead < 2 * Self.limit }
 
-  /// The checksum that a block was recorded with; nil if it is none of them.
-  func sum(of block: Int) -> UInt32? { find(block).map { unsafe places![$0].sum } }
+  /// Whether a block was recorded with this checksum, last or before that.
+  func isRight(_ block: Int, _ sum: UInt32) -> Bool {
+    guard let place = find(block) else { return false }
+    return unsafe places![place].sum == sum || places![place].previousSum == sum
+  }
+
+  /// Blocks from `first` on were written again; those that are settled have no part in it.
+  mutating func amend(_ first: Int, sums values: [UInt32]) {
+    for (index, value) in values.enumerated() {
+      guard let place = find(first + index) else { continue }
+      unsafe places![place].previousSum = unsafe places![place].sum
+      unsafe places![place].sum = value
+    }
+  }
 
   /// Record `sequence` sent data to blocks from `first` on. False if there are too many.
   @discardableResult
@@ -91,7 +109,8 @@ import Glibc
         if count == Self.limit { return false }
         count += 1
       }
-      unsafe places[place] = Place(key: key, sequence: sequence, sum: values.isEmpty ? 0 : values[block - first])
+      let sum = values.isEmpty ? 0 : values[block - first]
+      unsafe places[place] = Place(key: key, sequence: sequence, sum: sum, previousSum: sum)
     }
     runs.append(Run(sequence: sequence, first: blocks.lowerBound, count: blocks.count))
     highestSequence = max(highestSequence, sequence)
@@ -150,6 +169,6 @@ import Glibc
 
   /// The lowest record that speaks of any of them.
   var lowestSequence: UInt64? {
-    blocks.compactMap { sequence(ofAny: $0..<$0 + 1) }.min()
+    blocks.compactMap { sequences(of: $0..<$0 + 1)?.lowerBound }.min()
   }
 }

@@ -61,7 +61,7 @@ extension PoolEngine {
     let layerIndex = devices[deviceIndex].layerIndex
     let (offset, pieceEnd) = unsafe (slot.pointee.offset, slot.pointee.pieceEnd)
     let blocks = offset >> PoolGeometry.blockShift..<(pieceEnd &+ 4095) >> PoolGeometry.blockShift
-    if let found, state.sent.count > 0, awaitsSettling(index, found, offset, pieceEnd) { return }
+    if let found, state.sent.count > 0, isUnsettled(index, found, offset, pieceEnd, canResend: false) { return }
     guard claim(layerIndex: layerIndex, blocks: blocks, holder: index) else {
       claimWaiters.append(index)
       return

@@ -139,6 +139,7 @@ extension PoolEngine {
     switch waiter {
     case .slot(let index):
       let slot = unsafe slots + Int(index)
+      if unsafe slot.pointee.phase == .resending { return rewrite(index) }
       if unsafe slot.pointee.phase == .retracting { return retracted(index) }
       guard unsafe slot.pointee.phase == .writingBoth else { return committed(index) }
       unsafe slot.pointee.isWritingRecord = false
@@ -169,6 +170,10 @@ extension PoolEngine {
       for waiter in waiters { failed(waiter) }
       return
     }
+    if rewriting > 0 {
+      isSyncDelayed = true
+      return
+    }
     isSyncing = true
     if sums != nil { beginSettling() }
     swap(&syncWaiters, &syncingWaiters)
@@ -176,6 +181,8 @@ extension PoolEngine {
     noteArriving()
     disk.sync(token: Token.sync)
   }
+
+  func resumeSync() { if !isSyncing && !syncWaiters.isEmpty { sync() } }
 
   func syncCompleted(_ result: Int32) {
     isSyncing = false
@@ -230,7 +237,13 @@ extension PoolEngine {
     heldWaiters = []
     spaceWaiters = []
     for index in parked where index >= 0 {
-      if unsafe slots[Int(index)].operation == .read { advance(index) } else { finish(index, .writeFault) }
+      if unsafe slots[Int(index)].phase == .resending {
+        failed(.slot(index))
+      } else if unsafe slots[Int(index)].operation == .read {
+        advance(index)
+      } else {
+        finish(index, .writeFault)
+      }
     }
     if parked.contains(Self.sweeperHolder) { sweepNext() }
     if parked.contains(Self.dismantlerHolder) { abandonDismantling() }
@@ -254,7 +267,7 @@ extension PoolEngine {
         unsafe slot.pointee.isWritingRecord = false
         return bothWritten(index, failure: Self.recordFailure)
       }
-      if phase == .awaitingOrder || phase == .committing || phase == .retracting {
+      if phase == .awaitingOrder || phase == .committing || phase == .retracting || phase == .resending {
         release(claimsOf: index)
         unsafe doneChanging(slot)
       }

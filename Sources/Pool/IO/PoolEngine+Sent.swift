@@ -5,15 +5,16 @@ import Reactor
 /// the parent has, or show what was on the storage before.
 ///
 /// The next opening reads the blocks that such records speak of, and what did not arrive was never written. That is right as long as
-/// nothing else is written to these blocks. So whoever wants to write to one of them again waits until it is *settled*: (1) a flush that
-/// began when record and data were written has ended, (2) a record notes that, and (3) is durable. Every record notes what has arrived,
-/// so as a rule this costs nothing but the flushes that hosts ask for; where a write waits, or many blocks are unsettled, the pool
-/// flushes by itself.
+/// nothing else is written to these blocks, once hosts may rely on them: when a flush has begun. So whoever wants to write to one of them
+/// again then waits until it is *settled*: (1) a flush that began when record and data were written has ended, (2) a record notes
+/// that, and (3) is durable. Every record notes what has arrived, so as a rule this costs nothing but the flushes that hosts ask for;
+/// where a write waits, or many blocks are unsettled, the pool flushes by itself. Before a flush has begun an overwrite needs only
+/// a record of its own.
 extension PoolEngine {
   enum SettleStep { case idle, flushing, noting, sealing }
 
   /// So many unsettled blocks are worth flushes of their own.
-  static let settledAtOnce = SentBlocks.limit / 4
+  static let settledAtOnce = SentBlocks.limit / 2
 
   // MARK: Writing
 
@@ -143,16 +144,68 @@ extension PoolEngine {
 
   // MARK: Settling
 
-  /// Parks a write that would change blocks which are not settled. False if there are none.
-  func awaitsSettling(_ index: Int32, _ cluster: Int, _ offset: UInt64, _ end: UInt64) -> Bool {
+  /// Whether a write would change blocks that are not settled: then it is parked, or, if it can be and no flush has begun since, goes with
+  /// a record of its own.
+  func isUnsettled(_ index: Int32, _ cluster: Int, _ offset: UInt64, _ end: UInt64, canResend: Bool) -> Bool {
     let mask = geometry.clusterBytes &- 1
-    let first = Int((offset & mask) >> PoolGeometry.blockShift)
-    let stop = Int(((end &- 1) & mask) >> PoolGeometry.blockShift) + 1
-    let base = geometry.poolBlock(cluster: cluster, block: 0)
-    guard waitsForSettling, !isFaulted, let sequence = state.sent.sequence(ofAny: base + first..<base + stop) else { return false }
-    settleWaiters.append(index)
-    settle(through: sequence)
+    let first = geometry.poolBlock(cluster: cluster, block: Int((offset & mask) >> PoolGeometry.blockShift))
+    let stop = geometry.poolBlock(cluster: cluster, block: Int(((end &- 1) & mask) >> PoolGeometry.blockShift)) + 1
+    guard waitsForSettling, !isFaulted, let sequences = state.sent.sequences(of: first..<stop) else { return false }
+    if canResend && sums == nil && !isSyncDelayed && (offset | end) & 4095 == 0 && sequences.lowerBound > promisedSequence {
+      resend(index, cluster, first..<stop)
+    } else {
+      settleWaiters.append(index)
+      settle(through: sequences.upperBound)
+    }
     return true
+  }
+
+  // MARK: Overwriting what is not settled
+
+  /// Overwrites whole blocks on which nobody can rely yet: they may read as before the first write until a flush begins. Steps: (1) a
+  /// record with the new checksums is written, which counts beside the last; (2) the data is. A kill in (2) leaves old or new, and both are
+  /// known; a power loss may leave neither. So (2) does not begin when a flush has begun meanwhile, but waits as others, and no flush
+  /// begins during (2).
+  private func resend(_ index: Int32, _ cluster: Int, _ blocks: Range<Int>) {
+    let slot = unsafe slots + Int(index)
+    let deviceIndex = unsafe Int(slot.pointee.device)
+    let base = unsafe slot.pointee.offset >> PoolGeometry.blockShift
+    guard claim(layerIndex: devices[deviceIndex].layerIndex, blocks: base..<base + UInt64(blocks.count), holder: index) else {
+      claimWaiters.append(index)
+      return
+    }
+    unsafe slot.pointee.cluster = Int32(bitPattern: UInt32(cluster))
+    unsafe slot.pointee.needsFlush = true
+    unsafe slot.pointee.phase = .resending
+    devices[deviceIndex].changing += 1
+    let first = UInt32(blocks.lowerBound - geometry.poolBlock(cluster: cluster, block: 0))
+    stage([.resent(cluster: UInt32(cluster), first: first, sums: unsafe blockSums(slot, count: blocks.count))], .slot(index))
+  }
+
+  /// Step (2).
+  func rewrite(_ index: Int32) {
+    let slot = unsafe slots + Int(index)
+    let cluster = unsafe cluster(slot)
+    let (first, stop) = unsafe blocks(slot)
+    let base = geometry.poolBlock(cluster: cluster, block: 0)
+    if let sequences = state.sent.sequences(of: base + first..<base + stop), isSyncDelayed || sequences.lowerBound <= promisedSequence {
+      settleWaiters.append(index)
+      return settle(through: sequences.upperBound)
+    }
+    unsafe slot.pointee.phase = .rewriting
+    rewriting += 1
+    unsafe enterEpoch(slot)
+    unsafe disk.write(
+      token: Int(index), from: source(slot), byteCount: (stop - first) << 12,
+      offsetBytes: geometry.storageOffset(cluster: cluster, block: first), durably: false)
+  }
+
+  /// The data of one was written, or could not be.
+  func rewritten() {
+    rewriting -= 1
+    guard rewriting == 0, isSyncDelayed else { return }
+    isSyncDelayed = false
+    resumeSync()
   }
 
   /// Settles what records up to `sequence` speak of, as soon as that can be.
@@ -180,6 +233,7 @@ extension PoolEngine {
   /// A flush begins: what will have arrived when it ends.
   func noteArriving() {
     guard let journal else { return }
+    promisedSequence = state.sent.highestSequence
     syncedNote = journal.notedSequence
     if isRetracting {
       arrivingSequence = journal.arrivedSequence
@@ -205,7 +259,7 @@ extension PoolEngine {
   func retrySettleWaiters() {
     let waiters = settleWaiters
     settleWaiters.removeAll(keepingCapacity: true)
-    for index in waiters { advance(index) }
+    for index in waiters { if unsafe slots[Int(index)].phase == .resending { rewrite(index) } else { advance(index) } }
   }
 
   /// Records what the opening found not to have arrived: otherwise a later note that all arrived would speak of it, too.

@@ -16,6 +16,8 @@ extension PoolEngine {
     case awaitingOrder
     /// Its record is on the way.
     case committing
+    /// An overwrite of what is not settled: its record is on the way, and then its data.
+    case resending, rewriting
     /// The record speaks of data that could not be written: another takes it back.
     case retracting
     /// All parts are done, and are to be durable.

@@ -73,6 +73,11 @@ import Reactor
   var isRetracting: Bool { !state.unarrived.isEmpty || retractorCount > 0 }
   var retractorCount = 0
   var settleWaiters: [Int32] = []
+  /// A flush has begun since these records and their data were written: hosts may rely on them.
+  var promisedSequence: UInt64 = 0
+  /// Overwrites of what is not settled: no flush begins while their data is being written.
+  var rewriting = 0
+  var isSyncDelayed = false
   var settleTarget: UInt64 = 0
   var settleStep = SettleStep.idle
   var arrivingSequence: UInt64 = 0
@@ -164,6 +169,7 @@ import Reactor
           needsFlush: false, needsOrder: false, isWritingData: false, isWritingRecord: false, epochParity: 0))
     }
     disk.engine = self
+    promisedSequence = self.state.sent.highestSequence
   }
 
   deinit {
@@ -291,7 +297,9 @@ import Reactor
     unsafe slot.pointee.pieceEnd = pieceEnd
     let layer = devices[deviceIndex].layerIndex
     let own = state.ownCluster(layerIndex: layer, offset: offset, end: pieceEnd)
-    if own.isWhole, let cluster = own.cluster, state.sent.count > 0, awaitsSettling(index, cluster, offset, pieceEnd) { return }
+    if own.isWhole, let cluster = own.cluster, state.sent.count > 0, isUnsettled(index, cluster, offset, pieceEnd, canResend: true) {
+      return
+    }
     guard own.isWhole, let cluster = own.cluster, sums == nil else {
       if unsafe slot.pointee.operation != .write && !devices[deviceIndex].isThick {
         let place = state.locate(layerIndex: layer, offset: offset, end: pieceEnd)
@@ -380,6 +388,7 @@ import Reactor
       if unsafe slot.pointee.sequence != 0 { leaveLimbo() }
       return bothWritten(index, failure: result)
     }
+    if phase == .rewriting { rewritten() }
     if result < 0 { return failed(index, phase, result) }
     switch phase {
     case .reading:
@@ -390,6 +399,7 @@ import Reactor
       unsafe movePast(slot)
       unsafe doneChanging(slot)
       advance(index)
+    case .rewriting: committed(index)
     default: firstWriteCompleted(index, phase)
     }
   }

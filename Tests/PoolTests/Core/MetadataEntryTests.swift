@@ -26,6 +26,7 @@ import Testing
     .regions(replica: .random(), set: .missed(peer: .random()), first: 0, count: 1, isMember: false),
     .regionWords(replica: .random(), set: .missed(peer: .random()), firstWord: 2, words: [1, .max]),
     .forgetPeer(replica: .random(), peer: .random()), .sent(cluster: 999, first: 254, sums: [7, .max]),
+    .resent(cluster: 3, first: 0, sums: [0, 1, 2]),
   ]
 
   private func decode(_ bytes: [UInt8]) throws(FormatFlaw) -> [MetadataEntry] {
