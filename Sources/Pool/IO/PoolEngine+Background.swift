@@ -347,8 +347,19 @@ extension PoolEngine {
     settleAll { [self] in
       isQuiescing = true
       quiescent = body
+      returnReady()
       checkQuiescent()
     }
+  }
+
+  /// What was made ready and not given out is as clean as it was: without this record the next opening would make it zeros again.
+  private func returnReady() {
+    guard journal != nil, !isFaulted, busySlots == 0, actions.isEmpty, readying.isEmpty, state.ready.count > 0 else { return }
+    var entries: [MetadataEntry] = []
+    while let run = state.ready.takeRun(limit: geometry.clusterCount) {
+      entries.append(.cleaned(first: UInt32(run.lowerBound), count: UInt32(run.count)))
+    }
+    change(entries) { _ in }
   }
 
   func checkQuiescent() {
