@@ -364,7 +364,8 @@ extension PoolEngine {
 
   func checkQuiescent() {
     guard busySlots == 0, !hasAnswers, commits.isEmpty, stagedGroups.isEmpty, !isSyncing, syncWaiters.isEmpty, checkpoint == nil,
-      settleStep == .idle || isFaulted, cleanerStep == .idle || isFaulted, readying.isEmpty, dismantling == nil, actions.isEmpty, sums?.isIdle ?? true, let body = quiescent
+      settleStep == .idle || isFaulted, cleanerStep == .idle || isFaulted, readying.isEmpty, dismantling == nil, actions.isEmpty,
+      sums?.isIdle ?? true, let body = quiescent
     else { return }
     quiescent = nil
     body()

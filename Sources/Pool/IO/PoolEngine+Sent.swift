@@ -243,7 +243,9 @@ extension PoolEngine {
     if sendingBlocks == 0 { return }
     for index in 0..<Self.slotCount {
       let slot = unsafe slots + index
-      if unsafe slot.pointee.isSent && slot.pointee.sequence != 0 { arrivingSequence = unsafe min(arrivingSequence, slot.pointee.sequence - 1) }
+      if unsafe slot.pointee.isSent && slot.pointee.sequence != 0 {
+        arrivingSequence = unsafe min(arrivingSequence, slot.pointee.sequence - 1)
+      }
     }
   }
 

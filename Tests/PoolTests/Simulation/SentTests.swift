@@ -225,7 +225,8 @@ import Testing
   @Test func `many unsettled blocks are settled by the pool itself, and beyond the limit data is flushed first`() {
     let simulation = PoolSimulation(
       seed: 1,
-      options: .init(suite: "SentTests", salt: 58, clusterBytes: 1 << 20, clusterCount: 280, journalBytes: 1 << 20, maximumSectors: 134 << 11))
+      options: .init(
+        suite: "SentTests", salt: 58, clusterBytes: 1 << 20, clusterCount: 280, journalBytes: 1 << 20, maximumSectors: 134 << 11))
     let sectors = 130 << 11
     let id = simulation.create(sectors: sectors)
     simulation.finish()
