@@ -61,8 +61,9 @@ extension PoolSimulation {
 
   /// Reads all replicas by requests: whatever a crash left, none may fail, and all must give what is in the image.
   func readAll(_ engine: PoolEngine, _ disk: SimulatedDisk, _ image: [UInt8], _ what: String) {
-    for id in engine.state.replicas.keys.sorted() {
-      let expected = content(of: id, image, engine.state)
+    // Of all, before the first read: layers are taken apart meanwhile, and that moves data.
+    let contents = engine.state.replicas.keys.sorted().map { ($0, content(of: $0, image, engine.state)) }
+    for (id, expected) in contents {
       let device = engine.open(id)
       let client = SimulatedClient(.read, id, 0..<expected.count)
       unsafe engine.submit(
