@@ -28,7 +28,7 @@ let package = Package(
     .target(name: "Pool", dependencies: ["Reactor", "CLinux"], exclude: ["FORMAT.md"], swiftSettings: settings),
     .target(name: "Target", dependencies: ["Transport", "NVMe", "Reactor", "CLinux"], swiftSettings: settings),
     .target(name: "Host", dependencies: ["Transport", "NVMe", "Reactor", "CLinux"], swiftSettings: settings),
-    .target(name: "Nexus", dependencies: ["Pool", "Reactor", "CLinux"], exclude: ["STATES.md"], swiftSettings: settings),
+    .target(name: "Nexus", dependencies: ["Pool", "Reactor", "CLinux"], exclude: ["PROTOCOL.md", "STATES.md"], swiftSettings: settings),
     .target(name: "Simulation", dependencies: ["Nexus", "Pool", "Reactor"], swiftSettings: settings),
     .target(
       name: "Control",

@@ -162,17 +162,19 @@ import Testing
   @Test func `a torn last record is the end, and nothing behind it comes back`() throws {
     let ids = try makePool()
     let superblock = try superblock()
-    // The last record of all: as if its write had not reached the disk.
+    // The last record but that of closing, and that: as if their writes had not reached the disk.
     var position: UInt64 = 0
-    var last: UInt64 = 0
+    var places: [UInt64] = []
     while let count = try? MetadataRecord.encodedBytes(
       of: file.bytes(at: superblock.journalOffset + position, count: 4096), kind: .journal, poolID: superblock.id)
     {
-      last = position
+      places.append(position)
       position += UInt64(count)
     }
-    file.patch([UInt8](repeating: 0xAB, count: 512), at: superblock.journalOffset + last + 512)
-    file.patch([UInt8](repeating: 0xAB, count: 512), at: superblock.journalOffset + last)
+    for place in places.suffix(2) {
+      file.patch([UInt8](repeating: 0xAB, count: 512), at: superblock.journalOffset + place + 512)
+      file.patch([UInt8](repeating: 0xAB, count: 512), at: superblock.journalOffset + place)
+    }
     let pool = try Pool.open(path: file.path)
     #expect(pool.replicas.map(\.id) == [ids[0]])
     try pool.createReplica(id: ids[1], volumeID: .random(), sizeBytes: 65_536)

@@ -16,7 +16,12 @@ extension PoolCheck {
       try checkFallback(superblock, from: other, to: header, head)
     }
     // Of half a state nothing can be said.
-    if used != nil { state.verify(into: &report) }
+    guard used != nil else { return }
+    try state.judgeSent(storage)
+    if !state.unarrived.isEmpty {
+      report.add(.note, "\(state.unarrived.count) blocks were being written when the power went and did not arrive: they are as before")
+    }
+    state.verify(into: &report)
   }
 
   /// Loads what can be loaded of a checkpoint; flaws of its chunks were told before.
@@ -37,6 +42,7 @@ extension PoolCheck {
     _ found: FoundRecord, at offset: UInt64, _ superblock: Superblock, _ what: String, _ state: inout PoolState
   ) {
     let body = found.record.body
+    if found.record.kind == .journal { state.begin(found.record) }
     var reader = FieldReader(body, 0..<body.count)
     while !reader.isAtEnd {
       let start = reader.position

@@ -25,9 +25,18 @@ struct Journal: Equatable {
   var writtenSequence: UInt64
   /// The highest record that a flush has made durable since.
   var durableSequence: UInt64
+  /// All data that records up to this number speak of is durable.
+  var arrivedSequence: UInt64
+  /// As `arrivedSequence`, as far as a record that was written says so.
+  var notedSequence: UInt64
+  /// As `arrivedSequence`, as far as a durable record says so.
+  var settledSequence: UInt64
 
-  /// Everything up to `head` is written and durable.
-  init(poolID: Identifier, offset: UInt64, byteCount: UInt64, opening: UInt64, head: Mark, tail: UInt64) {
+  /// Everything up to `head` is written and durable; `unsettled` is the lowest record that speaks of data of which no record says
+  /// that it arrived.
+  init(
+    poolID: Identifier, offset: UInt64, byteCount: UInt64, opening: UInt64, head: Mark, tail: UInt64, unsettled: UInt64? = nil
+  ) {
     self.poolID = poolID
     self.offset = offset
     self.byteCount = byteCount
@@ -36,6 +45,9 @@ struct Journal: Equatable {
     self.tail = tail
     writtenSequence = head.sequence - 1
     durableSequence = head.sequence - 1
+    arrivedSequence = (unsettled ?? head.sequence) - 1
+    notedSequence = arrivedSequence
+    settledSequence = arrivedSequence
   }
 
   /// No record is larger.
@@ -60,7 +72,7 @@ struct Journal: Equatable {
     precondition(body.count <= maximumBodyBytes && hasRoom(bodyBytes: body.count))
     let record = MetadataRecord(
       kind: .journal, sequence: head.sequence, durableSequence: durableSequence, opening: opening,
-      predecessorChecksum: head.predecessorChecksum, body: body)
+      predecessorChecksum: head.predecessorChecksum, unarrivedCount: UInt32(durableSequence - arrivedSequence), body: body)
     let (bytes, checksum) = record.encoded(poolID: poolID)
     let place = Self.place(head.position, ringBytes: byteCount)
     head = Mark(position: place + UInt64(bytes.count), sequence: head.sequence + 1, predecessorChecksum: checksum)

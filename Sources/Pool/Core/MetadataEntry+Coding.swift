@@ -3,7 +3,7 @@ extension MetadataEntry {
     case options = 1
     case putLayer, removeLayer, putReplica, removeReplica, putSnapshot, removeSnapshot
     case allocated, written, cleared, freed, moved, cleaned, readied, holes, cluster
-    case claim, opened, regions, regionWords, forgetPeer
+    case claim, opened, regions, regionWords, forgetPeer, sent, resent
     case sums = 32
     case unsettled, settled
   }
@@ -92,6 +92,12 @@ extension MetadataEntry {
     case .sums(let cluster, let first, let values):
       writer.append(kind: Kind.sums.rawValue, cluster, first, UInt32(values.count))
       for value in values { writer.append(value) }
+    case .sent(let cluster, let first, let sums):
+      writer.append(kind: Kind.sent.rawValue, cluster, first, UInt32(sums.count))
+      for sum in sums { writer.append(sum) }
+    case .resent(let cluster, let first, let sums):
+      writer.append(kind: Kind.resent.rawValue, cluster, first, UInt32(sums.count))
+      for sum in sums { writer.append(sum) }
     case .unsettled(let first, let count): writer.append(kind: Kind.unsettled.rawValue, first, count)
     case .settled(let first, let count): writer.append(kind: Kind.settled.rawValue, first, count)
     }
@@ -187,12 +193,16 @@ extension MetadataEntry {
       for _ in 0..<count { words.append(try reader.word()) }
       self = .regionWords(replica: replica, set: set, firstWord: first, words: words)
     case .forgetPeer: self = .forgetPeer(replica: try reader.identifier(), peer: try reader.identifier())
-    case .sums:
+    case .sums, .sent, .resent:
       let (cluster, first, count) = (try reader.cluster(geometry), try reader.number(), try reader.number())
       guard count > 0, UInt64(first) + UInt64(count) <= UInt64(geometry.blocksPerCluster) else { throw .impossibleEntry }
       var values: [UInt32] = []
       for _ in 0..<count { values.append(try reader.number()) }
-      self = .sums(cluster: cluster, first: first, values: values)
+      switch kind {
+      case .sums: self = .sums(cluster: cluster, first: first, values: values)
+      case .sent: self = .sent(cluster: cluster, first: first, sums: values)
+      default: self = .resent(cluster: cluster, first: first, sums: values)
+      }
     case .unsettled, .settled:
       let (first, count) = (try reader.number(), try reader.number())
       guard count > 0, UInt64(first) + UInt64(count) <= UInt64(geometry.sumPageCount) else { throw .extentOutside }

@@ -16,6 +16,10 @@ enum MetadataEntry: Equatable, Sendable {
   case allocated(cluster: UInt32, layer: UInt32, logical: UInt32, isStale: Bool)
   /// Blocks hold data.
   case written(cluster: UInt32, first: UInt32, count: UInt32)
+  /// Data was sent to blocks that held none: they hold it if what is there has these checksums, and nothing new otherwise.
+  case sent(cluster: UInt32, first: UInt32, sums: [UInt32])
+  /// Blocks of which no durable record says yet that what was sent to them arrived were written again: these checksums count, too.
+  case resent(cluster: UInt32, first: UInt32, sums: [UInt32])
   /// Blocks hold nothing, whatever is on the storage.
   case cleared(cluster: UInt32, first: UInt32, count: UInt32)
   /// Clusters are nobody's.

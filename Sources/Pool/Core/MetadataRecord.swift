@@ -26,8 +26,13 @@ struct MetadataRecord: Equatable {
   /// Which opening of the pool wrote it: a count in the upper half, a random number in the lower.
   var opening: UInt64
   var predecessorChecksum: UInt32
+  /// How many of the records up to `durableSequence` may speak of data that is not durable yet: the highest so many.
+  var unarrivedCount: UInt32 = 0
   /// Encoded entries.
   var body: [UInt8]
+
+  /// All data that records up to this number speak of was durable when this was written.
+  var arrivedSequence: UInt64 { durableSequence - min(durableSequence, UInt64(unarrivedCount)) }
 
   var encodedBytes: Int { Self.encodedBytes(bodyBytes: body.count) }
 
@@ -44,7 +49,7 @@ struct MetadataRecord: Equatable {
     writer.append(durableSequence)
     writer.append(opening)
     writer.append(predecessorChecksum)
-    writer.append(UInt32(0))
+    writer.append(unarrivedCount)
     writer.append(bytes: body)
     writer.pad(to: encodedBytes)
     let checksum = unsafe CRC32C.checksum(writer.bytes.span.bytes)
@@ -77,7 +82,7 @@ struct MetadataRecord: Equatable {
     _ = try reader.identifier()
     let record = MetadataRecord(
       kind: kind, sequence: try reader.word(), durableSequence: try reader.word(), opening: try reader.word(),
-      predecessorChecksum: try reader.number(), body: Array(bytes[headerBytes..<byteCount]))
+      predecessorChecksum: try reader.number(), unarrivedCount: try reader.number(), body: Array(bytes[headerBytes..<byteCount]))
     return (record, checksum)
   }
 

@@ -85,30 +85,62 @@ extension PoolState {
 
   // MARK: Plans
 
-  /// Whether data of blocks `first..<stop` must be durable before the record that says they are there: without that, a power
-  /// loss that keeps only the record would show what was on the storage before, or hide what the parent has (R17b).
-  func needsOrder(layerIndex: Int, cluster: Int, logical: UInt32, first: Int, stop: Int) -> Bool {
-    if clusters.stale.contains(cluster) { return true }
-    guard let layer = layers[layerIndex], layer.parent != Layer.none else { return false }
-    let absent = geometry.mask(first, stop - first).subtracting(clusters.mask(cluster))
-    if layer.holeCount > 0, let mask = holes[HoleKey(layer: layer.id, logical: logical)], !mask.intersection(absent).isBlank {
-      return true
+  /// What a power loss that keeps the record of a first write without its data would show.
+  enum Loss {
+    /// Zeros, as before.
+    case none
+    /// What was on the storage before, or zeros instead of what the parent has (R17b); without the record all would be right.
+    case mapping
+    /// What the parent has instead of zeros, and only the record of a hole can help.
+    case hole
+  }
+
+  /// What a record without its data would do to blocks `first..<stop`, as far as the layer does not hold them yet.
+  func loss(layerIndex: Int, cluster: Int, logical: UInt32, first: Int, stop: Int) -> Loss {
+    let isStale = clusters.stale.contains(cluster)
+    guard let layer = layers[layerIndex], layer.parent != Layer.none else { return isStale ? .mapping : .none }
+    if layer.holeCount > 0, let mask = holes[HoleKey(layer: layer.id, logical: logical)],
+      !mask.intersection(geometry.mask(first, stop - first)).isBlank
+    {
+      return .hole
     }
-    return !visibleMask(layerIndex: layer.parent, logical: logical).intersection(absent).isBlank
+    if isStale { return .mapping }
+    let base = UInt64(logical) << geometry.clusterShift
+    var position = first
+    while position < stop {
+      let run = clusters.run(cluster, from: position, to: stop)
+      if !run.isData {
+        var offset = base &+ UInt64(position) << PoolGeometry.blockShift
+        let end = offset &+ UInt64(run.count) << PoolGeometry.blockShift
+        while offset < end {
+          let place = locate(layerIndex: layer.parent, offset: offset, end: end)
+          if place.storageOffset != nil { return .mapping }
+          offset &+= place.byteCount
+        }
+      }
+      position += run.count
+    }
+    return .none
   }
 
   /// The entries of a first write to blocks `first..<stop` of a cluster that was found or reserved.
   mutating func planWritten(layerIndex: Int, cluster: Int, logical: UInt32, first: Int, stop: Int, _ emit: (MetadataEntry) -> Void) {
     let id = layers[layerIndex]!.id
-    if clusters.unrecorded.contains(cluster) {
-      clusters.unrecorded.remove(cluster)
-      emit(.allocated(cluster: UInt32(cluster), layer: id, logical: logical, isStale: clusters.stale.contains(cluster)))
-    }
+    planAllocated(layerIndex: layerIndex, cluster: cluster, logical: logical, emit)
     emit(.written(cluster: UInt32(cluster), first: UInt32(first), count: UInt32(stop - first)))
     if layers[layerIndex]!.holeCount > 0, let mask = holes[HoleKey(layer: id, logical: logical)] {
       let rest = mask.subtracting(geometry.mask(first, stop - first))
       if rest != mask { emit(.holes(layer: id, logical: logical, mask: rest)) }
     }
+  }
+
+  /// The entry that says whose a cluster is, if no record does yet.
+  mutating func planAllocated(layerIndex: Int, cluster: Int, logical: UInt32, _ emit: (MetadataEntry) -> Void) {
+    guard clusters.unrecorded.contains(cluster) else { return }
+    clusters.unrecorded.remove(cluster)
+    emit(
+      .allocated(
+        cluster: UInt32(cluster), layer: layers[layerIndex]!.id, logical: logical, isStale: clusters.stale.contains(cluster)))
   }
 
   /// The entries that make blocks `first..<stop` of a logical cluster read zeros; none if they do already.

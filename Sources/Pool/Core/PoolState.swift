@@ -1,3 +1,5 @@
+import Reactor
+
 /// A pool's metadata in memory: replicas, snapshots, their layers, and whose each cluster is. No I/O.
 ///
 /// It changes by entries only, in two ways. While a pool is opened, `load` takes the entries of a checkpoint and of the journal
@@ -40,6 +42,12 @@ struct PoolState: ~Copyable {
   var unsettled: ClusterSet
   /// Checksums that the journal has, by page: index within it and value, in order. Taken when the pool is opened.
   var replayedSums: [UInt32: [UInt64]] = [:]
+  /// Blocks that records speak of which may not have arrived.
+  var sent = SentBlocks()
+  /// Blocks of the pool that were found not to have arrived: records must say that they hold nothing before one says that all arrived.
+  var unarrived: [Int] = []
+  private var loadingSequence: UInt64 = 0
+  private var hasTooManySent = false
   /// Parents by number, while loading: a parent may be put after its child.
   private(set) var parentNumbers: [UInt32: UInt32] = [:]
 
@@ -90,6 +98,7 @@ struct PoolState: ~Copyable {
     case .allocated(let cluster, let layer, let logical, let isStale):
       load(Int(cluster), layer, logical, isStale)
       clusters.clearMask(Int(cluster))
+      forgetSent(cluster: Int(cluster))
     case .cluster(let cluster, let layer, let logical, let isStale, let mask):
       load(Int(cluster), layer, logical, isStale)
       clusters.setMask(Int(cluster), mask)
@@ -98,6 +107,7 @@ struct PoolState: ~Copyable {
         clusters.assign(cluster, owner: 0, logical: 0)
         clusters.clearMask(cluster)
         clean.remove(cluster)
+        forgetSent(cluster: cluster)
       }
     case .moved(let cluster, let layer): clusters.assign(Int(cluster), owner: layer, logical: clusters.logical(Int(cluster)))
     case .cleaned(let first, let count): clean.insert(Int(first)..<Int(first + count))
@@ -113,6 +123,16 @@ struct PoolState: ~Copyable {
         let page = block / geometry.blocksPerSumPage
         replayedSums[UInt32(page), default: []].append(UInt64(block - page * geometry.blocksPerSumPage) << 32 | UInt64(value))
       }
+    case .sent(let cluster, let first, let values):
+      clusters.setBlocks(Int(cluster), Int(first), values.count)
+      let start = geometry.poolBlock(cluster: Int(cluster), block: Int(first))
+      if !sent.insert(start, count: values.count, sums: values, sequence: loadingSequence) { hasTooManySent = true }
+    case .resent(let cluster, let first, let values):
+      sent.amend(geometry.poolBlock(cluster: Int(cluster), block: Int(first)), sums: values)
+    case .written(let cluster, let first, let count), .cleared(let cluster, let first, let count):
+      applyPlain(entry)
+      let start = geometry.poolBlock(cluster: Int(cluster), block: Int(first))
+      sent.remove(start..<start + Int(count))
     case .unsettled(let first, let count): unsettled.insert(Int(first)..<Int(first + count))
     case .settled(let first, let count): unsettled.remove(Int(first)..<Int(first + count))
     default: applyPlain(entry)
@@ -120,7 +140,45 @@ struct PoolState: ~Copyable {
   }
 
   /// Whether what was loaded so far is more than there can be: forged entries of few bytes could ask for any amount of memory.
-  var isBeyondBounds: Bool { loadedRegionWords > 1 << 25 || mostPeers > 4 * ReplicaClaim.maximumMembers }
+  var isBeyondBounds: Bool { loadedRegionWords > 1 << 25 || mostPeers > 4 * ReplicaClaim.maximumMembers || hasTooManySent }
+
+  private mutating func forgetSent(cluster: Int) {
+    if sent.count == 0 { return }
+    let start = geometry.poolBlock(cluster: cluster, block: 0)
+    sent.remove(start..<start + geometry.blocksPerCluster)
+  }
+
+  /// The entries of a record are about to be loaded.
+  mutating func begin(_ record: MetadataRecord) {
+    loadingSequence = record.sequence
+    sent.settle(through: record.arrivedSequence)
+  }
+
+  /// Finds out which of the blocks that data was sent to have it, by reading them; what did not arrive was never written.
+  mutating func judgeSent(_ source: some MetadataSource) throws(PoolError) {
+    let blocks = sent.blocks
+    var index = 0
+    while index < blocks.count {
+      let first = blocks[index]
+      var count = 1
+      while index + count < blocks.count, blocks[index + count] == first + count, count < Self.judgedBlocks { count += 1 }
+      let bytes = try source.read(
+        offsetBytes: geometry.storageOffset(cluster: 0) + UInt64(first) << PoolGeometry.blockShift, byteCount: count << 12)
+      for position in 0..<count {
+        let block = first + position
+        if bytes.count >= (position + 1) << 12 {
+          let sum = unsafe CRC32C.checksum(bytes.span.extracting(position << 12..<(position + 1) << 12).bytes)
+          if sent.isRight(block, sum) { continue }
+        }
+        clusters.clearBlocks(block / geometry.blocksPerCluster, block % geometry.blocksPerCluster, 1)
+        sent.remove(block..<block + 1)
+        unarrived.append(block)
+      }
+      index += count
+    }
+  }
+
+  private static let judgedBlocks = 256
 
   private mutating func load(_ cluster: Int, _ layer: UInt32, _ logical: UInt32, _ isStale: Bool) {
     clusters.assign(cluster, owner: layer, logical: logical)
@@ -213,7 +271,7 @@ struct PoolState: ~Copyable {
       applyPlain(entry)
       if let layer { changeNames(layer, -1) }
     // These were seen to when they were made.
-    case .allocated, .readied, .sums, .unsettled, .settled: break
+    case .allocated, .readied, .sent, .resent, .sums, .unsettled, .settled: break
     case .cluster: preconditionFailure("an entry of checkpoints only")
     case .freed(let first, let count):
       for cluster in Int(first)..<Int(first + count) {
@@ -273,7 +331,7 @@ struct PoolState: ~Copyable {
         for (index, word) in words.enumerated() { regions.setWord(Int(firstWord) + index, word) }
       }
     case .forgetPeer(let id, let peer): replicas[id]?.missed.removeAll { $0.peer == peer }
-    case .putLayer, .removeLayer, .allocated, .freed, .moved, .cleaned, .readied, .cluster, .sums, .unsettled, .settled:
+    case .putLayer, .removeLayer, .allocated, .sent, .resent, .freed, .moved, .cleaned, .readied, .cluster, .sums, .unsettled, .settled:
       preconditionFailure("handled before")
     }
   }

@@ -8,7 +8,8 @@ protocol MetadataSource {
 
 /// Opening: the last checkpoint and the journal behind it.
 ///
-/// The work is bounded by the size of a checkpoint slot and of the journal. Nothing is written.
+/// The work is bounded by the size of a checkpoint slot and of the journal, and by the number of blocks that may not have arrived.
+/// Nothing is written. Without `judgesSent`, which is for tests, all data that records speak of is taken to have arrived.
 struct Recovery: ~Copyable {
   var state: PoolState
   var journal: Journal
@@ -17,7 +18,7 @@ struct Recovery: ~Copyable {
 
   /// Throws `corruptMetadata` if what was durable is not there or is not possible.
   init(
-    _ source: some MetadataSource, superblock: Superblock, using generator: inout some RandomNumberGenerator
+    _ source: some MetadataSource, superblock: Superblock, using generator: inout some RandomNumberGenerator, judgesSent: Bool = true
   ) throws(PoolError) {
     var headers: [CheckpointHeader] = []
     var flaws: [FormatFlaw] = []
@@ -38,7 +39,7 @@ struct Recovery: ~Copyable {
     var failures = flaws.map(\.explanation)
     var warnings: [String] = []
     for header in headers {
-      switch try Self.load(source, superblock, header, durableSequence: durable) {
+      switch try Self.load(source, superblock, header, durableSequence: durable, judgesSent: judgesSent) {
       case .failure(let flaw):
         failures.append("checkpoint \(header.number): \(flaw.explanation)")
         warnings.append("checkpoint \(header.number) of \(source.path) is damaged (\(flaw.explanation)); the one before it is used")
@@ -49,7 +50,8 @@ struct Recovery: ~Copyable {
         let count = max(opening, chain.opening) >> 32 + 1
         journal = Journal(
           poolID: superblock.id, offset: superblock.journalOffset, byteCount: superblock.journalBytes,
-          opening: count << 32 | generator.next() & 0xFFFF_FFFF, head: chain.head, tail: header.mark.position)
+          opening: count << 32 | generator.next() & 0xFFFF_FFFF, head: chain.head, tail: header.mark.position,
+          unsettled: chain.unsettled)
         self.warnings = warnings
         return
       }
@@ -80,10 +82,12 @@ struct Recovery: ~Copyable {
     var head: Journal.Mark
     var opening: UInt64
     var durableSequence: UInt64
+    /// The lowest record that speaks of data of which no later one says that it arrived.
+    var unsettled: UInt64?
   }
 
   private static func load(
-    _ source: some MetadataSource, _ superblock: Superblock, _ header: CheckpointHeader, durableSequence: UInt64
+    _ source: some MetadataSource, _ superblock: Superblock, _ header: CheckpointHeader, durableSequence: UInt64, judgesSent: Bool
   ) throws(PoolError) -> Result<Loaded, FormatFlaw> {
     var state = PoolState(geometry: superblock.geometry)
     state.lastLayerID = header.lastLayerID
@@ -94,6 +98,8 @@ struct Recovery: ~Copyable {
     // What was durable must be there: a hole below is corruption, above it is the torn tail (R17d).
     if chain.head.sequence <= chain.durableSequence { return .failure(.missingRecords) }
     if try laterRecordKnowsMore(source, superblock, chain) { return .failure(.missingRecords) }
+    chain.unsettled = state.sent.lowestSequence
+    if judgesSent { try state.judgeSent(source) }
     do throws(FormatFlaw) { try state.finishLoading() } catch { return .failure(error) }
     return .success(Loaded(state, chain))
   }
@@ -148,6 +154,7 @@ struct Recovery: ~Copyable {
         record.opening >= chain.opening
       else { return nil }
       // Its checksum is right: what cannot be in it was not left by a crash.
+      state.begin(record)
       do throws(FormatFlaw) {
         try record.forEachEntry(superblock.geometry) { (entry) throws(FormatFlaw) in try load(entry, &state) }
       } catch {

@@ -17,7 +17,9 @@ struct Superblock: Equatable, Sendable {
   /// Incompatible feature: the pool keeps checksums of its data.
   static let sumsFeature: UInt32 = 1
   /// Incompatible features this version understands.
-  static let knownFeatures: UInt32 = sumsFeature
+  /// Incompatible feature: records may speak of data that did not arrive, and hold its checksums.
+  static let sentFeature: UInt32 = 2
+  static let knownFeatures: UInt32 = sumsFeature | sentFeature
   private static let sumsOffset = 512
 
   static let checksumOffset = 8
@@ -42,6 +44,8 @@ struct Superblock: Equatable, Sendable {
   var devicePath = ""
   /// Where the checksums of data are.
   var sums = SumArea.none
+  /// Whether records may speak of data that did not arrive. Pools made before that could be flush data before such records.
+  var hasSent = false
 
   var geometry: PoolGeometry {
     PoolGeometry(clusterBytes: clusterBytes, clusterCount: clusterCount, dataOffset: dataOffset, blocksPerSumPage: sums.blocksPerPage)
@@ -70,6 +74,7 @@ struct Superblock: Equatable, Sendable {
       journalOffset: firstJournalOffset, journalBytes: journal, checkpointOffset: checkpoints, checkpointSlotBytes: slot,
       dataOffset: dataOffset, sectorBytes: sectorBytes)
     superblock.sums = sums
+    superblock.hasSent = true
     return superblock
   }
 
@@ -130,7 +135,7 @@ struct Superblock: Equatable, Sendable {
     writer.append(bytes: Self.magic)
     writer.append(UInt32(0))
     writer.append(Self.version)
-    writer.append(sums.isPresent ? Self.sumsFeature : 0)
+    writer.append((sums.isPresent ? Self.sumsFeature : 0) | (hasSent ? Self.sentFeature : 0))
     writer.append(UInt32(0))
     writer.append(id)
     writer.append(deviceBytes)
@@ -206,6 +211,7 @@ struct Superblock: Equatable, Sendable {
       guard byteCount > 0, blocksPerPage > 0, blocksPerPage <= UInt32(SumArea.maximumBlocksPerPage) else { throw .impossibleLayout }
       sums = SumArea(offset: offset, byteCount: byteCount, blocksPerPage: Int(blocksPerPage))
     }
+    hasSent = features & Self.sentFeature != 0
     guard isPossible else { throw .impossibleLayout }
   }
 

@@ -11,7 +11,7 @@ extension PoolEngine {
   /// Begins a checkpoint; between two records only.
   func beginCheckpoint() {
     guard checkpoint == nil, let journal, !isFaulted else { return }
-    precondition(commits.isEmpty)
+    precondition(commits.isEmpty && limboCount == 0)
     wantsCheckpoint = false
     checkpointNumber += 1
     checkpoint = CheckpointWriter(
@@ -149,6 +149,8 @@ extension PoolEngine {
     /// The end waits until the child has grown.
     var isHeld = false
     var copy: Copy?
+    /// Entries that wait for a flush of what the child holds.
+    var entries: [MetadataEntry] = []
   }
 
   /// A copy of blocks from one cluster to another, run by run.
@@ -250,6 +252,12 @@ extension PoolEngine {
       work.isEnding = true
       entries = state.planEnd(index, child: child)
     }
+    // What the child holds is the reason to give the layer's up: it must be as durable as that.
+    if child != nil, state.sent.highestSequence > journal?.arrivedSequence ?? .max {
+      work.entries = entries
+      dismantling = work
+      return joinSync(.dismantler)
+    }
     dismantling = work
     stage(entries, .dismantler)
   }
@@ -301,6 +309,10 @@ extension PoolEngine {
 
   /// The copied blocks are durable, or the removal of the layer's name is.
   func dismantlerFlushed() {
+    if let entries = dismantling?.entries, !entries.isEmpty {
+      dismantling!.entries = []
+      return stage(entries, .dismantler)
+    }
     guard let copy = dismantling?.copy else { return resumeDismantling() }
     dismantling!.copy = nil
     state.clusters.unrecorded.remove(copy.to)
@@ -335,13 +347,25 @@ extension PoolEngine {
     settleAll { [self] in
       isQuiescing = true
       quiescent = body
+      returnReady()
       checkQuiescent()
     }
   }
 
+  /// What was made ready and not given out is as clean as it was: without this record the next opening would make it zeros again.
+  private func returnReady() {
+    guard journal != nil, !isFaulted, busySlots == 0, actions.isEmpty, readying.isEmpty, state.ready.count > 0 else { return }
+    var entries: [MetadataEntry] = []
+    while let run = state.ready.takeRun(limit: geometry.clusterCount) {
+      entries.append(.cleaned(first: UInt32(run.lowerBound), count: UInt32(run.count)))
+    }
+    change(entries) { _ in }
+  }
+
   func checkQuiescent() {
     guard busySlots == 0, !hasAnswers, commits.isEmpty, stagedGroups.isEmpty, !isSyncing, syncWaiters.isEmpty, checkpoint == nil,
-      cleanerStep == .idle || isFaulted, readying.isEmpty, dismantling == nil, actions.isEmpty, sums?.isIdle ?? true, let body = quiescent
+      settleStep == .idle || isFaulted, cleanerStep == .idle || isFaulted, readying.isEmpty, dismantling == nil, actions.isEmpty,
+      sums?.isIdle ?? true, let body = quiescent
     else { return }
     quiescent = nil
     body()
@@ -350,6 +374,7 @@ extension PoolEngine {
   /// Begins what was left by the last opening.
   func resume() {
     isQuiescing = false
+    retractUnarrived()
     makeReady()
     dismantle()
     clean()

@@ -22,7 +22,7 @@ extension PoolEngine {
   func flush(_ done: @escaping Done) { joinSync(.action(register(done))) }
 
   /// Writes entries durably.
-  private func change(_ entries: [MetadataEntry], _ done: @escaping Done) {
+  func change(_ entries: [MetadataEntry], _ done: @escaping Done) {
     if isFaulted { return done(.faulted(pool: name, detail: report.message ?? "")) }
     stage(entries, .action(register(done)))
   }

@@ -49,9 +49,10 @@ extension PoolEngine {
   // MARK: First writes
 
   /// Steps: (1) the blocks are claimed and a cluster is found or reserved, in memory; (2) data is written, blocks that are
-  /// written in part filled up from the parents before; (3) where needed the data is flushed; (4) the record is written; (5) the
-  /// blocks count, and the request is answered. A crash before (4) leaves the blocks as they were. In a cluster of zeros, over
-  /// no data of a parent, (2) and (4) go at once: a record without its data shows zeros, as before.
+  /// written in part filled up from the parents before; (3) over holes the data is flushed; (4) the record is written; (5) the
+  /// blocks count, and the request is answered. A crash before (4) leaves the blocks as they were. But for (3), (2) and (4) go at
+  /// once: in a cluster of zeros, over no data of a parent, a record without its data shows zeros, as before; otherwise the record
+  /// holds checksums, and without its data means nothing.
   ///
   /// With checksums overwrites go the same way, as they take part in a record too.
   func firstWrite(_ index: Int32, _ deviceIndex: Int, _ found: Int?, isOverwrite: Bool) {
@@ -60,6 +61,7 @@ extension PoolEngine {
     let layerIndex = devices[deviceIndex].layerIndex
     let (offset, pieceEnd) = unsafe (slot.pointee.offset, slot.pointee.pieceEnd)
     let blocks = offset >> PoolGeometry.blockShift..<(pieceEnd &+ 4095) >> PoolGeometry.blockShift
+    if let found, state.sent.count > 0, isUnsettled(index, found, offset, pieceEnd, canResend: false) { return }
     guard claim(layerIndex: layerIndex, blocks: blocks, holder: index) else {
       claimWaiters.append(index)
       return
@@ -75,8 +77,8 @@ extension PoolEngine {
     let (first, stop) = (Int(blocks.lowerBound &- base), Int(blocks.upperBound &- base))
     unsafe slot.pointee.cluster = Int32(bitPattern: UInt32(cluster))
     unsafe slot.pointee.needsFlush = true
-    unsafe slot.pointee.needsOrder =
-      !isOverwrite && state.needsOrder(layerIndex: layerIndex, cluster: cluster, logical: logical, first: first, stop: stop)
+    unsafe slot.pointee.needsOrder = false
+    if !isOverwrite { unsafe chooseOrder(slot, layerIndex, cluster, logical, first, stop) }
     devices[deviceIndex].changing += 1
     if sums != nil { return prepareSums(index, cluster: cluster, first: first, stop: stop, isOverwrite: isOverwrite) }
     fillHead(index)
@@ -90,13 +92,13 @@ extension PoolEngine {
     joinSync(.nobody)
   }
 
-  private func cluster(_ slot: UnsafeMutablePointer<Slot>) -> Int { unsafe Int(UInt32(bitPattern: slot.pointee.cluster)) }
+  func cluster(_ slot: UnsafeMutablePointer<Slot>) -> Int { unsafe Int(UInt32(bitPattern: slot.pointee.cluster)) }
 
   /// Whether the block of byte `offset` has to be filled up, as nothing but what is written now will ever be in it.
   private func needsFilling(_ slot: UnsafeMutablePointer<Slot>, _ offset: UInt64) -> Bool {
     // A checksum is of a whole block.
     if sums != nil { return true }
-    guard unsafe slot.pointee.needsOrder else { return false }
+    guard unsafe slot.pointee.needsOrder || slot.pointee.isSent else { return false }
     let block = Int((offset & (geometry.clusterBytes &- 1)) >> PoolGeometry.blockShift)
     return unsafe !state.clusters.run(cluster(slot), from: block, to: block + 1).isData
   }
@@ -141,7 +143,8 @@ extension PoolEngine {
     // Zeros have no place in a buffer that moves on.
     let bytes = unsafe slot.pointee.buffer == nil ? source(slot) : source(slot) + Int(from &- offset)
     unsafe memcpy(slot.pointee.bounce! + Int(from &- block), bytes, Int(to &- from))
-    if sums != nil { noteFilled(index, isHead: isHead) }
+    let sum = unsafe CRC32C.checksum(slot.pointee.bounce!, byteCount: 4096)
+    if isHead { unsafe slot.pointee.headSum = sum } else { unsafe slot.pointee.tailSum = sum }
     unsafe slot.pointee.phase = isHead ? .writingHead : .writingTail
     unsafe enterEpoch(slot)
     unsafe disk.write(
@@ -184,7 +187,9 @@ extension PoolEngine {
       release(claimsOf: index)
       unsafe doneChanging(slot)
       finish(index, .writeFault)
-    case let code: failed(index, .writingBoth, code)
+    case let code:
+      if unsafe slot.pointee.isSent && slot.pointee.sequence != 0 { return retract(index) }
+      failed(index, .writingBoth, code)
     }
   }
 
@@ -218,12 +223,15 @@ extension PoolEngine {
     var entries: [MetadataEntry] = []
     let (first, stop) = (Int(offset >> PoolGeometry.blockShift &- base), Int((end &+ 4095) >> PoolGeometry.blockShift &- base))
     let isOverwrite = unsafe sums?.slots[Int(index)].isOverwrite ?? false
-    if !isOverwrite {
+    let values = unsafe sums != nil || slot.pointee.isSent ? blockSums(slot, count: stop - first) : []
+    if unsafe slot.pointee.isSent {
+      unsafe planSent(slot, layerIndex: layerIndex, first: first, stop: stop, values, &entries)
+    } else if !isOverwrite {
       unsafe state.planWritten(layerIndex: layerIndex, cluster: cluster(slot), logical: logical, first: first, stop: stop) {
         entries.append($0)
       }
     }
-    if sums != nil { unsafe planSums(index, cluster: cluster(slot), first: first, stop: stop, &entries) }
+    if sums != nil { unsafe planSums(index, cluster: cluster(slot), first: first, values, &entries) }
     stage(entries, .slot(index))
   }
 
@@ -231,6 +239,10 @@ extension PoolEngine {
   func committed(_ index: Int32) {
     let slot = unsafe slots + Int(index)
     if let sums { unsafe sums.slots[Int(index)].isWriting = false }
+    if unsafe slot.pointee.isSent {
+      unsafe markSent(slot)
+      unsafe endSending(slot)
+    }
     unsafe movePast(slot)
     release(claimsOf: index)
     unsafe doneChanging(slot)

@@ -28,11 +28,11 @@ extension PoolEngine {
   func commitNext() {
     if isFaulted { return failStaged() }
     // The state is what the journal says up to its head only when no record is in flight.
-    if wantsCheckpoint && commits.isEmpty { beginCheckpoint() }
+    if wantsCheckpoint && commits.isEmpty && limboCount == 0 { beginCheckpoint() }
     while !wantsCheckpoint, !stagedGroups.isEmpty, commits.count < Self.commitLimit {
       guard journal != nil else {
         if !commits.isEmpty { return }
-        take(groups: stagedGroups.count, buffer: 0, sequence: 0)
+        take(groups: stagedGroups.count, buffer: 0, sequence: 0, note: 0)
         return disk.postpone(token: Token.journal)
       }
       if !writeRecord() { return }
@@ -51,7 +51,7 @@ extension PoolEngine {
     guard journal!.hasRoom(bodyBytes: byteCount) else {
       if checkpoint == nil {
         wantsCheckpoint = true
-        if commits.isEmpty { beginCheckpoint() }
+        if commits.isEmpty && limboCount == 0 { beginCheckpoint() }
       }
       return false
     }
@@ -69,7 +69,7 @@ extension PoolEngine {
     guard let buffer = (0..<Self.commitLimit).first(where: { number in !commits.contains { $0.buffer == number } }) else {
       preconditionFailure("a record for which there is no buffer")
     }
-    take(groups: groups, buffer: buffer, sequence: sequence)
+    take(groups: groups, buffer: buffer, sequence: sequence, note: journal!.arrivedSequence)
     let (offset, bytes) = journal!.seal(body: body)
     let memory = unsafe journalBuffers + buffer * MetadataRecord.limitBytes
     unsafe bytes.withUnsafeBytes { unsafe memory.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
@@ -77,7 +77,7 @@ extension PoolEngine {
     return true
   }
 
-  private func take(groups count: Int, buffer: Int, sequence: UInt64) {
+  private func take(groups count: Int, buffer: Int, sequence: UInt64, note: UInt64) {
     let waiters = stagedGroups.prefix(count).map(\.waiter)
     let entries: [MetadataEntry]
     if count == stagedGroups.count {
@@ -90,7 +90,7 @@ extension PoolEngine {
       stagedEntries.removeFirst(entryCount)
       stagedGroups.removeFirst(count)
     }
-    commits.append(Commit(buffer: buffer, sequence: sequence, entries: entries, waiters: waiters, result: nil))
+    commits.append(Commit(buffer: buffer, sequence: sequence, note: note, entries: entries, waiters: waiters, result: nil))
   }
 
   func journalCompleted(_ buffer: Int, _ result: Int32) {
@@ -117,12 +117,15 @@ extension PoolEngine {
 
   private func recordEnded(_ commit: Commit) {
     journal?.writtenSequence = commit.sequence
+    journal?.notedSequence = commit.note
     for entry in commit.entries { state.apply(entry, sequence: commit.sequence, epoch: epoch) }
     if let journal, checkpoint == nil,
       journal.usedBytes > journal.byteCount / 2 || (sums?.journaledCount ?? 0) > BlockSums.journaledLimit
     {
       wantsCheckpoint = true
     }
+    // All of them, before anyone can begin a flush.
+    for waiter in commit.waiters { if case .slot(let index) = waiter { noteRecord(index, commit.sequence) } }
     for waiter in commit.waiters { recordWritten(waiter) }
   }
 
@@ -135,14 +138,19 @@ extension PoolEngine {
   private func recordWritten(_ waiter: Waiter) {
     switch waiter {
     case .slot(let index):
-      guard unsafe slots[Int(index)].phase == .writingBoth else { return committed(index) }
-      unsafe slots[Int(index)].isWritingRecord = false
+      let slot = unsafe slots + Int(index)
+      if unsafe slot.pointee.phase == .resending { return rewrite(index) }
+      if unsafe slot.pointee.phase == .retracting { return retracted(index) }
+      guard unsafe slot.pointee.phase == .writingBoth else { return committed(index) }
+      unsafe slot.pointee.isWritingRecord = false
       bothWritten(index, failure: 0)
     case .action(let number): joinSync(.action(number))
     case .cleaner: cleanerCommitted()
     case .readier: joinSync(.readier)
     case .dismantler: dismantlerCommitted()
     case .marker: joinSync(.marker)
+    case .settler: settleOn()
+    case .retractor: retractorCount -= 1
     case .checkpoint, .sums, .nobody: break
     }
   }
@@ -162,12 +170,19 @@ extension PoolEngine {
       for waiter in waiters { failed(waiter) }
       return
     }
+    if rewriting > 0 {
+      isSyncDelayed = true
+      return
+    }
     isSyncing = true
     if sums != nil { beginSettling() }
     swap(&syncWaiters, &syncingWaiters)
     syncedSequence = journal?.writtenSequence ?? 0
+    noteArriving()
     disk.sync(token: Token.sync)
   }
+
+  func resumeSync() { if !isSyncing && !syncWaiters.isEmpty { sync() } }
 
   func syncCompleted(_ result: Int32) {
     isSyncing = false
@@ -178,9 +193,12 @@ extension PoolEngine {
       for waiter in waiters { failed(waiter) }
     } else {
       if journal != nil, syncedSequence > journal!.durableSequence { journal!.durableSequence = syncedSequence }
-      if state.quarantinedCount > 0 { releaseFreed() }
+      noteArrived()
+      // Before anyone can begin the next flush.
       if sums != nil { endSettling() }
+      if state.quarantinedCount > 0 { releaseFreed() }
       for waiter in waiters { flushed(waiter) }
+      if !settleWaiters.isEmpty { retrySettleWaiters() }
     }
     if !syncWaiters.isEmpty && !isSyncing { sync() }
     // Nothing more comes back that could be waited for.
@@ -199,7 +217,8 @@ extension PoolEngine {
     case .checkpoint: checkpointFlushed()
     case .marker: marksDurable()
     case .sums: savingEnded()
-    case .nobody: break
+    case .settler: settleOn()
+    case .retractor, .nobody: break
     }
   }
 
@@ -212,12 +231,19 @@ extension PoolEngine {
     let waiters = syncWaiters
     syncWaiters = []
     for waiter in waiters { failed(waiter) }
-    let parked = claimWaiters + heldWaiters + spaceWaiters
+    let parked = claimWaiters + heldWaiters + spaceWaiters + settleWaiters
+    settleWaiters = []
     claimWaiters = []
     heldWaiters = []
     spaceWaiters = []
     for index in parked where index >= 0 {
-      if unsafe slots[Int(index)].operation == .read { advance(index) } else { finish(index, .writeFault) }
+      if unsafe slots[Int(index)].phase == .resending {
+        failed(.slot(index))
+      } else if unsafe slots[Int(index)].operation == .read {
+        advance(index)
+      } else {
+        finish(index, .writeFault)
+      }
     }
     if parked.contains(Self.sweeperHolder) { sweepNext() }
     if parked.contains(Self.dismantlerHolder) { abandonDismantling() }
@@ -241,7 +267,7 @@ extension PoolEngine {
         unsafe slot.pointee.isWritingRecord = false
         return bothWritten(index, failure: Self.recordFailure)
       }
-      if phase == .awaitingOrder || phase == .committing {
+      if phase == .awaitingOrder || phase == .committing || phase == .retracting || phase == .resending {
         release(claimsOf: index)
         unsafe doneChanging(slot)
       }
@@ -255,7 +281,8 @@ extension PoolEngine {
     case .checkpoint: checkpoint = nil
     case .marker: marksFailed()
     case .sums: savingEnded()
-    case .nobody: break
+    case .settler: settleStep = .idle
+    case .retractor, .nobody: break
     }
   }
 }

@@ -16,6 +16,10 @@ extension PoolEngine {
     case awaitingOrder
     /// Its record is on the way.
     case committing
+    /// An overwrite of what is not settled: its record is on the way, and then its data.
+    case resending, rewriting
+    /// The record speaks of data that could not be written: another takes it back.
+    case retracting
     /// All parts are done, and are to be durable.
     case awaitingFlush
     /// Will go on later in the pass.
@@ -48,10 +52,18 @@ extension PoolEngine {
     var needsFlush: Bool
     /// Data must not become durable after the record, or the block has to be filled up.
     var needsOrder: Bool
+    /// The record holds checksums of the data, which need not be durable before it.
+    var isSent = false
     /// Of `writingBoth`: what has not ended.
     var isWritingData: Bool
     var isWritingRecord: Bool
     var epochParity: UInt8
+    /// Of a first and last block that were filled up.
+    var headSum: UInt32 = 0
+    var tailSum: UInt32 = 0
+    /// With `isSent`: blocks that are counted for it, and the record that speaks of them, 0 before it was written.
+    var sentCount: Int32 = 0
+    var sequence: UInt64 = 0
   }
 
   /// An open device on a replica.
@@ -85,6 +97,8 @@ extension PoolEngine {
     case checkpoint
     case marker
     case sums
+    case settler
+    case retractor
     case nobody
   }
 

@@ -10,7 +10,8 @@ import Reactor
 /// commit). It is answered when data and record were written (R17f).
 ///
 /// Order that survives power loss (R17b): fresh clusters are zeros, durably, so a record that outlives its data shows zeros where
-/// zeros were. Where something else was (trimmed blocks, data of a parent, clusters of unknown content) the data is flushed first.
+/// zeros were. Where something else was (data of a parent, clusters of unknown content) the record holds checksums of the data, and the
+/// next opening takes what did not arrive for never written (`PoolEngine+Sent`). Over holes the data is flushed first.
 @safe final class PoolEngine {
   static let slotCount = 1024
   private static let bounceBytes = 4096
@@ -63,6 +64,27 @@ import Reactor
   var isSyncing = false
   var syncedSequence: UInt64 = 0
 
+  // Data that records hold checksums of (`PoolEngine+Sent`).
+  /// Blocks for which records are under way.
+  var sendingBlocks = 0
+  /// Slots whose record was written and whose data was not.
+  var limboCount = 0
+  /// Found not to have arrived, and no record says so yet: until then none says that all arrived.
+  var isRetracting: Bool { !state.unarrived.isEmpty || retractorCount > 0 }
+  var retractorCount = 0
+  var settleWaiters: [Int32] = []
+  /// A flush has begun since these records and their data were written: hosts may rely on them.
+  var promisedSequence: UInt64 = 0
+  /// Overwrites of what is not settled: no flush begins while their data is being written.
+  var rewriting = 0
+  var isSyncDelayed = false
+  var settleTarget: UInt64 = 0
+  var settleStep = SettleStep.idle
+  var arrivingSequence: UInt64 = 0
+  var syncedNote: UInt64 = 0
+  /// For tests, which must find out what happens without.
+  var waitsForSettling = true
+
   // Background work.
   var checkpointNumber: UInt64
   var checkpoint: CheckpointWriter?
@@ -100,6 +122,8 @@ import Reactor
     /// Which of the buffers it is written from.
     var buffer: Int
     var sequence: UInt64
+    /// What it says has arrived.
+    var note: UInt64
     var entries: [MetadataEntry]
     var waiters: [Waiter]
     /// How its write ended, once it has.
@@ -145,6 +169,7 @@ import Reactor
           needsFlush: false, needsOrder: false, isWritingData: false, isWritingRecord: false, epochParity: 0))
     }
     disk.engine = self
+    promisedSequence = self.state.sent.highestSequence
   }
 
   deinit {
@@ -272,6 +297,9 @@ import Reactor
     unsafe slot.pointee.pieceEnd = pieceEnd
     let layer = devices[deviceIndex].layerIndex
     let own = state.ownCluster(layerIndex: layer, offset: offset, end: pieceEnd)
+    if own.isWhole, let cluster = own.cluster, state.sent.count > 0, isUnsettled(index, cluster, offset, pieceEnd, canResend: true) {
+      return
+    }
     guard own.isWhole, let cluster = own.cluster, sums == nil else {
       if unsafe slot.pointee.operation != .write && !devices[deviceIndex].isThick {
         let place = state.locate(layerIndex: layer, offset: offset, end: pieceEnd)
@@ -357,8 +385,10 @@ import Reactor
     unsafe leaveEpoch(slot)
     if phase == .writingBoth {
       unsafe slot.pointee.isWritingData = false
+      if unsafe slot.pointee.sequence != 0 { leaveLimbo() }
       return bothWritten(index, failure: result)
     }
+    if phase == .rewriting { rewritten() }
     if result < 0 { return failed(index, phase, result) }
     switch phase {
     case .reading:
@@ -369,6 +399,7 @@ import Reactor
       unsafe movePast(slot)
       unsafe doneChanging(slot)
       advance(index)
+    case .rewriting: committed(index)
     default: firstWriteCompleted(index, phase)
     }
   }
@@ -402,6 +433,7 @@ import Reactor
   func finish(_ index: Int32, _ status: BlockStatus) {
     if sums != nil { endSums(index) }
     let slot = unsafe slots + Int(index)
+    if unsafe slot.pointee.isSent { unsafe endSending(slot) }
     let answer = unsafe AnswerQueue.Answer(
       client: slot.pointee.client, token: slot.pointee.clientToken, status: status, device: slot.pointee.device)
     // Nothing was waited for, so this may be inside `submit`.

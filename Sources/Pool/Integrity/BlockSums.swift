@@ -35,9 +35,6 @@ import Reactor
     /// Blocks of the pool that are read or written now.
     var firstBlock = 0
     var blockCount = 0
-    /// Of a first and last block that were filled up.
-    var headSum: UInt32 = 0
-    var tailSum: UInt32 = 0
     var fillOffset: UInt64 = 0
     /// The block of the pool that a block is filled up from.
     var fillSource = 0
@@ -50,9 +47,6 @@ import Reactor
     var isWriting = false
     /// All its blocks hold data.
     var isOverwrite = false
-    /// A first or last block was filled up.
-    var hasHead = false
-    var hasTail = false
   }
 
   enum Waiter: Equatable {

@@ -160,8 +160,6 @@ extension PoolEngine {
     unsafe own.pointee.blockCount = stop - first
     unsafe own.pointee.isWriting = true
     unsafe own.pointee.isOverwrite = isOverwrite
-    unsafe own.pointee.hasHead = false
-    unsafe own.pointee.hasTail = false
     let pages = sums.page(ofBlock: block)...sums.page(ofBlock: block &+ (stop &- first) &- 1)
     for page in pages { sums.hot.insert(page) }
     let run = state.clusters.run(cluster, from: first, to: stop)
@@ -204,41 +202,10 @@ extension PoolEngine {
     return false
   }
 
-  /// A block was filled up and is about to be written whole.
-  func noteFilled(_ index: Int32, isHead: Bool) {
-    let crc = unsafe CRC32C.checksum(slots[Int(index)].bounce!, byteCount: 4096)
-    let own = unsafe sumSlot(index)
-    if isHead {
-      unsafe own.pointee.headSum = crc
-      unsafe own.pointee.hasHead = true
-    } else {
-      unsafe own.pointee.tailSum = crc
-      unsafe own.pointee.hasTail = true
-    }
-  }
-
   /// The checksums of a write join its record; the data may be on its way at the same time.
-  func planSums(_ index: Int32, cluster: Int, first: Int, stop: Int, _ entries: inout [MetadataEntry]) {
+  func planSums(_ index: Int32, cluster: Int, first: Int, _ values: [UInt32], _ entries: inout [MetadataEntry]) {
     guard let sums else { return }
-    let slot = unsafe slots + Int(index)
-    let own = unsafe sumSlot(index)
-    let block = unsafe own.pointee.firstBlock
-    let buffer = unsafe slot.pointee.buffer
-    // Byte 0 of the block that the piece starts in, if it were in the buffer.
-    let skipped = unsafe Int(slot.pointee.offset & 4095)
-    var values: [UInt32] = []
-    values.reserveCapacity(stop - first)
-    for position in 0..<stop - first {
-      if position == 0, unsafe own.pointee.hasHead {
-        unsafe values.append(own.pointee.headSum)
-      } else if position == stop - first - 1, unsafe own.pointee.hasTail {
-        unsafe values.append(own.pointee.tailSum)
-      } else if let buffer = unsafe buffer {
-        unsafe values.append(CRC32C.checksum(buffer + (position * 4096 - skipped), byteCount: 4096))
-      } else {
-        values.append(Self.zeroBlockSum)
-      }
-    }
+    let block = unsafe sumSlot(index).pointee.firstBlock
     for (position, value) in values.enumerated() where !sums.set(block: block + position, value) {
       prefetch(sums.page(ofBlock: block + position))
     }

@@ -25,7 +25,8 @@ import Testing
     .regions(replica: .random(), set: .activity, first: 3, count: 4, isMember: true),
     .regions(replica: .random(), set: .missed(peer: .random()), first: 0, count: 1, isMember: false),
     .regionWords(replica: .random(), set: .missed(peer: .random()), firstWord: 2, words: [1, .max]),
-    .forgetPeer(replica: .random(), peer: .random()),
+    .forgetPeer(replica: .random(), peer: .random()), .sent(cluster: 999, first: 254, sums: [7, .max]),
+    .resent(cluster: 3, first: 0, sums: [0, 1, 2]),
   ]
 
   private func decode(_ bytes: [UInt8]) throws(FormatFlaw) -> [MetadataEntry] {
@@ -49,7 +50,8 @@ import Testing
   @Test func `what cannot be is refused`() {
     let impossible: [MetadataEntry] = [
       .allocated(cluster: 1000, layer: 1, logical: 0, isStale: false), .allocated(cluster: 0, layer: 0, logical: 0, isStale: false),
-      .written(cluster: 0, first: 256, count: 1), .written(cluster: 0, first: 0, count: 0), .cleared(cluster: 0, first: .max, count: 2),
+      .written(cluster: 0, first: 256, count: 1), .written(cluster: 0, first: 0, count: 0), .sent(cluster: 0, first: 255, sums: [1, 2]),
+      .sent(cluster: 0, first: 0, sums: []), .cleared(cluster: 0, first: .max, count: 2),
       .freed(first: 999, count: 2), .cleaned(first: 0, count: .max), .removeLayer(id: 0),
       .regions(replica: .random(), set: .activity, first: .max, count: 1, isMember: true),
       .options(PoolOptions(overcommitPercent: 1, regionBytes: 3, maximumHotRegions: 1)),

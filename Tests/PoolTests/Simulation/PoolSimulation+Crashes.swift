@@ -43,7 +43,8 @@ extension PoolSimulation {
     crashes += 1
     let what = "\(isKill ? "a kill" : "a power loss") at event \(moment)"
     do throws(PoolError) {
-      let recovery = try Recovery(ImageSource(image: image), superblock: superblock, using: &generator)
+      let recovery = try Recovery(
+        ImageSource(image: image), superblock: superblock, using: &generator, judgesSent: options.judgesSent)
       let flaw =
         model.flaw(recovery.state, at: moment, isKill: isKill) { content(of: $0, image, recovery.state) }
         ?? structureFlaw(of: recovery.state)
@@ -60,8 +61,9 @@ extension PoolSimulation {
 
   /// Reads all replicas by requests: whatever a crash left, none may fail, and all must give what is in the image.
   func readAll(_ engine: PoolEngine, _ disk: SimulatedDisk, _ image: [UInt8], _ what: String) {
-    for id in engine.state.replicas.keys.sorted() {
-      let expected = content(of: id, image, engine.state)
+    // Of all, before the first read: layers are taken apart meanwhile, and that moves data.
+    let contents = engine.state.replicas.keys.sorted().map { ($0, content(of: $0, image, engine.state)) }
+    for (id, expected) in contents {
       let device = engine.open(id)
       let client = SimulatedClient(.read, id, 0..<expected.count)
       unsafe engine.submit(
@@ -96,6 +98,9 @@ extension PoolSimulation {
     opened = [:]
     let before = engine
     disk.detach()
+    // Ends that never come hold the engine.
+    before.actions = [:]
+    before.fillers = []
     graveyard.append(before)
     // What it would have answered holds it, and this.
     before.actions = [:]

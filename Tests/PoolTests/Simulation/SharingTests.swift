@@ -134,7 +134,14 @@ import Testing
       simulation.takeSnapshot(of: id)
       simulation.finish()
       for range in [128..<136, 200..<264, 384..<512] {
-        let (first, overwrite) = (Self.traffic(simulation, id, range), Self.traffic(simulation, id, range))
+        let (first, again) = (Self.traffic(simulation, id, range), Self.traffic(simulation, id, range))
+        // Of each of at most two clusters: a record until the data is known to have arrived, and perhaps the one that makes it known.
+        #expect(again.read == 0 && again.data == range.count * 512 && again.metadata <= 4 * 4096)
+        simulation.submit(.flush, id, 0..<0)
+        simulation.finish()
+        simulation.claim(id)
+        simulation.finish()
+        let overwrite = Self.traffic(simulation, id, range)
         #expect(first.read == 0 && first.data == range.count * 512, "only what the host wrote")
         // Its record, and now and then those that make clusters ready to be given out and say that they were.
         #expect((1...3).contains(first.metadata / 4096))

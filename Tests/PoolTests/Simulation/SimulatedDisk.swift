@@ -48,6 +48,8 @@ final class SimulatedDisk: PoolDisk {
   var canZero = true
   /// Fails the write or flush of this number, counted from now.
   var failsAfter: Int?
+  /// Writes that touch these bytes fail.
+  var failingRange: Range<Int>?
   /// Bytes read so far.
   private(set) var bytesRead = 0
 
@@ -105,6 +107,7 @@ final class SimulatedDisk: PoolDisk {
         failsAfter = left - 1
         if left <= 0 { result = -EIO }
       }
+      if let failingRange, next.kind == .write, failingRange.overlaps(next.offset..<next.offset + next.byteCount) { result = -EIO }
       if next.kind == .zero && !canZero { result = -EOPNOTSUPP }
       if result == 0 {
         let operation = operations[next.operation]
