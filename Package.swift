@@ -17,6 +17,11 @@ let package = Package(
       name: "CLinux", path: "Sources/CLinux", pkgConfig: "liburing", providers: [.apt(["liburing-dev", "libaio-dev"])]),
     .systemLibrary(
       name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(
+      name: "CNGHTTP2", path: "Sources/CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+    .systemLibrary(name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
+    .target(name: "Protobuf", swiftSettings: settings),
+    .target(name: "GRPC", dependencies: ["Protobuf", "CNGHTTP2", "COpenSSL"], swiftSettings: settings),
     .target(name: "NVMe", swiftSettings: settings),
     .target(name: "Metrics", swiftSettings: settings),
     .target(name: "Console", swiftSettings: settings),
@@ -28,7 +33,7 @@ let package = Package(
     .target(name: "Nexus", dependencies: ["Reactor", "CLinux"], swiftSettings: settings),
     .target(
       name: "Control",
-      dependencies: ["Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite", "CLinux"],
+      dependencies: ["Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "GRPC", "Protobuf", "CSQLite", "CLinux"],
       swiftSettings: settings),
     .target(
       name: "Bench", dependencies: ["Console", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CLinux"], swiftSettings: settings
@@ -38,6 +43,8 @@ let package = Package(
       dependencies: ["Control", "Bench", "Console", "Metrics", "Nexus", "Target", "Host", "Pool", "Reactor", "NVMe", "CLinux"],
       swiftSettings: settings),
     .testTarget(name: "ArchitectureTests", swiftSettings: settings),
+    .testTarget(name: "ProtobufTests", dependencies: ["Protobuf"], swiftSettings: settings),
+    .testTarget(name: "GRPCTests", dependencies: ["GRPC", "Protobuf"], swiftSettings: settings),
     .testTarget(name: "NVMeTests", dependencies: ["NVMe"], swiftSettings: settings),
     .testTarget(name: "MetricsTests", dependencies: ["Metrics"], swiftSettings: settings),
     .testTarget(name: "ConsoleTests", dependencies: ["Console"], swiftSettings: settings),
