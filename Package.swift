@@ -21,7 +21,7 @@ let package = Package(
       name: "CNGHTTP2", path: "Sources/CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .systemLibrary(name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
     .target(name: "Protobuf", swiftSettings: settings),
-    .target(name: "GRPC", dependencies: ["Protobuf", "CNGHTTP2", "COpenSSL"], swiftSettings: settings),
+    .target(name: "GRPC", dependencies: ["Protobuf", "CNGHTTP2", "COpenSSL", "CLinux"], swiftSettings: settings),
     .target(name: "NVMe", swiftSettings: settings),
     .target(name: "Metrics", swiftSettings: settings),
     .target(name: "Console", swiftSettings: settings),

@@ -7,7 +7,7 @@ enum ImportMap {
   static let allowed: [String: Set<String>] = [
     "NVMe": [],
     "Protobuf": [],
-    "GRPC": threads.union(["Protobuf", "CNGHTTP2", "COpenSSL"]),
+    "GRPC": threads.union(["Protobuf", "CNGHTTP2", "COpenSSL", "CLinux"]),
     "Metrics": threads,
     "Console": threads.union(["CLinux"]),
     "Reactor": threads.union(["CLinux"]),
