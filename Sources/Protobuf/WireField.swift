@@ -71,7 +71,7 @@ public struct WireField {
   }
 
   /// A nested message; `existing` is what an earlier piece of the same field gave.
-  public func message<Message: ProtobufMessage>(merging existing: Message? = nil) throws(ProtobufError) -> Message {
+  public func message<Message: ProtobufReadable>(merging existing: Message? = nil) throws(ProtobufError) -> Message {
     var message = existing ?? Message()
     try message.merge(try slice(), budget: budget, depth: depth + 1)
     return message

@@ -69,12 +69,12 @@ public struct WireWriter {
   }
 
   /// A nested message, sent if there is one, empty or not.
-  public mutating func message(_ number: Int, _ value: (some ProtobufMessage)?) {
+  public mutating func message(_ number: Int, _ value: (some ProtobufWritable)?) {
     guard let value else { return }
     bytes(number, value.encoded(), keepsDefault: true)
   }
 
-  public mutating func messages(_ number: Int, _ values: [some ProtobufMessage]) {
+  public mutating func messages(_ number: Int, _ values: [some ProtobufWritable]) {
     for value in values { message(number, value) }
   }
 
@@ -96,7 +96,7 @@ public struct WireWriter {
     for (key, value) in values.sorted(by: { $0.key < $1.key }) { message(number, TextMapEntry(key: key, value: value)) }
   }
 
-  mutating func append(_ message: some ProtobufMessage) {
+  mutating func append(_ message: some ProtobufWritable) {
     message.encode(into: &self)
     bytes.append(contentsOf: message.unknownFields.bytes)
   }
