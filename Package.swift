@@ -57,7 +57,7 @@ let package = Package(
       name: "TargetTests", dependencies: ["Target", "Host", "Transport", "NVMe", "Pool", "Reactor", "CLinux"], swiftSettings: settings),
     .testTarget(
       name: "NexusTests", dependencies: ["Nexus", "Reactor", "CLinux"], swiftSettings: settings),
-    .testTarget(name: "ControlTests", dependencies: ["Control", "Nexus", "Pool"], swiftSettings: settings),
+    .testTarget(name: "ControlTests", dependencies: ["Control", "GRPC", "Protobuf", "Nexus", "Pool"], swiftSettings: settings),
     .testTarget(
       name: "BenchTests", dependencies: ["Bench", "Console", "Metrics", "NVMe", "Pool", "Reactor", "Target"], swiftSettings: settings),
     .testTarget(name: "CommandLineTests", dependencies: ["keelson", "Console", "Control"], swiftSettings: settings),

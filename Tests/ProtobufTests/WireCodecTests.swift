@@ -112,7 +112,8 @@ struct Sample: ProtobufMessage {
   @Test func `unknown fields survive in their order`() throws {
     // Field 100 in every wire type, a group with a nested group among them.
     let unknown: [UInt8] = [
-      0xA0, 0x06, 0x7F, 0xA1, 0x06, 1, 2, 3, 4, 5, 6, 7, 8, 0xA2, 0x06, 2, 9, 9, 0xA3, 0x06, 0x08, 1, 0xA3, 0x06, 0xA4, 0x06, 0xA4, 0x06, 0xA5,
+      0xA0, 0x06, 0x7F, 0xA1, 0x06, 1, 2, 3, 4, 5, 6, 7, 8, 0xA2, 0x06, 2, 9, 9, 0xA3, 0x06, 0x08, 1, 0xA3, 0x06, 0xA4, 0x06, 0xA4, 0x06,
+      0xA5,
       0x06, 1, 2, 3, 4,
     ]
     let message = try Sample(decoding: [0x08, 1] + unknown + [0x28, 1])
@@ -123,14 +124,17 @@ struct Sample: ProtobufMessage {
     #expect(try Sample(decoding: relayed.encoded()) == Sample.full)
   }
 
-  @Test(arguments: [
-    ([0x08], .truncated), ([0x08, 0x80], .truncated), ([0x1A, 5, 1], .truncated), ([0x59, 1, 2, 3], .truncated),
-    ([0x1A, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01], .truncated),
-    ([0x08] + [UInt8](repeating: 0xFF, count: 9) + [2], .malformedVarint), ([0x08] + [UInt8](repeating: 0x80, count: 11), .malformedVarint),
-    ([0x00, 1], .malformedTag), ([0x0C], .malformedTag), ([0xA3, 0x06, 0xAC, 0x06], .malformedTag), ([0xA3, 0x06], .truncated),
-    ([0x0E], .unknownWireType), ([0x0A, 0], .unexpectedWireType(field: 1)), ([0x18, 1], .unexpectedWireType(field: 3)),
-    ([0x1A, 1, 0xFF], .malformedText(field: 3)), ([0x1A, 3, 0xED, 0xA0, 0x80], .malformedText(field: 3)),
-  ] as [([UInt8], ProtobufError)]) func `refuses malformed bytes`(_ bytes: [UInt8], _ error: ProtobufError) {
+  @Test(
+    arguments: [
+      ([0x08], .truncated), ([0x08, 0x80], .truncated), ([0x1A, 5, 1], .truncated), ([0x59, 1, 2, 3], .truncated),
+      ([0x1A, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01], .truncated),
+      ([0x08] + [UInt8](repeating: 0xFF, count: 9) + [2], .malformedVarint),
+      ([0x08] + [UInt8](repeating: 0x80, count: 11), .malformedVarint),
+      ([0x00, 1], .malformedTag), ([0x0C], .malformedTag), ([0xA3, 0x06, 0xAC, 0x06], .malformedTag), ([0xA3, 0x06], .truncated),
+      ([0x0E], .unknownWireType), ([0x0A, 0], .unexpectedWireType(field: 1)), ([0x18, 1], .unexpectedWireType(field: 3)),
+      ([0x1A, 1, 0xFF], .malformedText(field: 3)), ([0x1A, 3, 0xED, 0xA0, 0x80], .malformedText(field: 3)),
+    ] as [([UInt8], ProtobufError)]) func `refuses malformed bytes`(_ bytes: [UInt8], _ error: ProtobufError)
+  {
     #expect(throws: error) { try Sample(decoding: bytes) }
   }
 

@@ -141,14 +141,14 @@ final class EventLoop: @unchecked Sendable {
     var events = unsafe [epoll_event](repeating: epoll_event(), count: 64)
     let count = unsafe epoll_wait(epoll, &events, 64, milliseconds)
     if count <= 0 { return }
-    for unsafe event in unsafe events.prefix(Int(count)) {
-      let descriptor = unsafe event.data.fd
+    for index in 0..<Int(count) {
+      let (descriptor, readiness) = unsafe (events[index].data.fd, events[index].events)
       if descriptor == wake {
         var number: UInt64 = 0
         _ = unsafe read(wake, &number, 8)
       } else {
         // One that was unregistered by an earlier event of this round is not there any more.
-        unsafe handlers[descriptor]?(Readiness(rawValue: event.events))
+        handlers[descriptor]?(Readiness(rawValue: readiness))
       }
     }
   }
