@@ -33,6 +33,8 @@ final class EtcdClient: Sendable {
     }
     var channelOptions = GRPCChannel.Options()
     channelOptions.tls = options.tls
+    // Shorter than a call: a member that is back is found within it.
+    channelOptions.maximumBackoffNanoseconds = 400_000_000
     channelOptions.maximumMessageBytes = options.maximumMessageBytes
     do {
       channel = try GRPCChannel(endpoints: options.endpoints, options: channelOptions)
@@ -79,6 +81,9 @@ final class EtcdClient: Sendable {
     channel.call("/etcdserverpb.Watch/Watch", metadata: try metadata())
   }
 
+  /// Rises whenever somebody else may be answering.
+  var connectionCount: UInt64 { channel.connectionCount }
+
   /// The member in use does not serve: the next one.
   func moveOn() { channel.moveOn() }
 
@@ -122,6 +127,8 @@ final class EtcdClient: Sendable {
         case .notServed: channel.moveOn()
         case .unsent: break
         case .unknown:
+          // An answer larger than we take stays so wherever it is asked for.
+          if isRepeatable, error.code == .resourceExhausted { throw .rejected(error) }
           channel.moveOn()
           if !isRepeatable { throw .unknown(lastReason) }
         }

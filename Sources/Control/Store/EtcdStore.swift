@@ -25,19 +25,25 @@ public final class EtcdStore: StateStore {
   public let identity: String
   /// The value of the identity key.
   private let identityValue: [UInt8]
-  /// The last cluster whose identity was found right.
-  private let cluster: Mutex<UInt64>
+  /// The last cluster whose identity was found right, and after how many connections.
+  private let confirmed: Mutex<Confirmed>
+
+  private struct Confirmed: Equatable {
+    var clusterID: UInt64
+    var connectionCount: UInt64
+  }
 
   /// Connects, and founds the store if the cluster holds none. Throws `unavailable` if it cannot be reached or does not let us in.
   public init(_ options: EtcdOptions) throws(StoreError) {
     let client = try EtcdClient(options)
     self.client = client
     do throws(StoreError) {
+      let connectionCount = client.connectionCount
       let found = try Self.findIdentity(client, at: options.text)
       identity = found.identity
       identityValue = found.value
       keys = EtcdKeys(foundingRevision: found.revision)
-      cluster = Mutex(found.clusterID)
+      confirmed = Mutex(Confirmed(clusterID: found.clusterID, connectionCount: connectionCount))
     } catch {
       client.close()
       throw error
@@ -157,7 +163,8 @@ public final class EtcdStore: StateStore {
     // etcd reads at any revision that is not compacted: at the one before, exactly if all later history is there.
     do throws(EtcdClient.Failure) {
       let request = Etcd.RangeRequest(key: Self.identityKey, revision: keys.etcdRevision(asked == 0 ? 0 : asked - 1))
-      let _: Etcd.RangeResponse = try client.call("/etcdserverpb.KV/Range", request, isRepeatable: true)
+      let response: Etcd.RangeResponse = try client.call("/etcdserverpb.KV/Range", request, isRepeatable: true)
+      try confirm(response.header)
     } catch {
       guard case .rejected(let status) = error, status.code == .outOfRange else { throw Self.error(error) }
       let current = try head()
@@ -184,13 +191,15 @@ public final class EtcdStore: StateStore {
     }
   }
 
-  /// Throws if a cluster answers that does not hold this store: one that was set up anew, say. A restored copy does hold it.
+  /// Throws if a cluster answers that does not hold this store: one that was set up anew, say. A restored copy does hold it. etcd derives
+  /// the number of a cluster from its configuration, so the identity is read again after every new connection too.
   func confirm(_ header: Etcd.Header) throws(EtcdClient.Failure) {
-    if cluster.withLock({ $0 }) == header.clusterID { return }
+    let connectionCount = client.connectionCount
+    if confirmed.withLock({ $0 }) == Confirmed(clusterID: header.clusterID, connectionCount: connectionCount) { return }
     let response: Etcd.RangeResponse = try client.call(
       "/etcdserverpb.KV/Range", Etcd.RangeRequest(key: Self.identityKey), isRepeatable: true)
     if response.entries.first?.value != identityValue { throw .unreachable(Self.foreignReason) }
-    cluster.withLock { $0 = response.header.clusterID }
+    confirmed.withLock { $0 = Confirmed(clusterID: response.header.clusterID, connectionCount: connectionCount) }
   }
 
   static let foreignReason = "another etcd store answers at these endpoints than the one this process began with"

@@ -17,6 +17,11 @@ final class ClientConnection {
   private var connectTimer: EventLoop.TimerID?
   private var keepAliveTimer: EventLoop.TimerID?
   private var pingSentAt: UInt64?
+  /// When the last ping went out, answered or not, and the last call began.
+  private var lastPing: UInt64 = 0
+  private var lastCall: UInt64 = 0
+  /// Calls with a deadline: somebody waits for an answer.
+  private var urgentCount = 0
   /// The server takes no new calls; those that run go on.
   private(set) var isDraining = false
 
@@ -127,6 +132,15 @@ final class ClientConnection {
       return false
     }
     streams[id] = stream
+    lastCall = MonotonicClock.nanoseconds()
+    if stream.request.deadline != nil {
+      urgentCount += 1
+      // A check that was to come late comes in time.
+      if urgentCount == 1, let keepAliveTimer {
+        loop.cancel(keepAliveTimer)
+        self.keepAliveTimer = nil
+      }
+    }
     armKeepAlive()
     return true
   }
@@ -140,6 +154,7 @@ final class ClientConnection {
   /// Finds out soon whether the server is still there.
   func probe() {
     guard phase == .ready, pingSentAt == nil else { return }
+    if MonotonicClock.nanoseconds() - lastPing < options.pingSpacingNanoseconds { return }
     sendPing()
     armKeepAlive()
   }
@@ -177,12 +192,16 @@ final class ClientConnection {
     case .data(let id, let bytes): streams[id]?.receive(data: bytes)
     case .end(let id): streams[id]?.receiveEnd()
     case .closed(let id, let errorCode):
-      streams.removeValue(forKey: id)?.streamClosed(errorCode: errorCode)
+      if let stream = streams.removeValue(forKey: id) {
+        if stream.request.deadline != nil { urgentCount -= 1 }
+        stream.streamClosed(errorCode: errorCode)
+      }
       if isDraining, isIdle { end("no longer used") }
     case .goAway(let lastStream, _):
       isDraining = true
       for (id, stream) in streams.sorted(by: { $0.key < $1.key }) where id > lastStream {
         streams[id] = nil
+        if stream.request.deadline != nil { urgentCount -= 1 }
         stream.connectionLost("the server at \(endpoint) is going away", isUnprocessed: true)
       }
       onDraining()
@@ -193,11 +212,13 @@ final class ClientConnection {
 
   // MARK: Keep-alive
 
-  /// While there are calls, a silent server is asked; one that does not answer is given up.
+  /// While there are calls, a silent server is asked, sooner if somebody waits; one that does not answer is given up.
   private func armKeepAlive() {
     if keepAliveTimer != nil || phase != .ready { return }
-    let interval = pingSentAt == nil ? options.keepAliveNanoseconds : options.keepAliveTimeoutNanoseconds
-    keepAliveTimer = loop.schedule(after: interval / 4) { [weak self] in self?.checkKeepAlive() }
+    let patience =
+      pingSentAt != nil
+      ? options.keepAliveTimeoutNanoseconds : urgentCount > 0 ? options.probeNanoseconds : options.keepAliveNanoseconds
+    keepAliveTimer = loop.schedule(after: patience / 4) { [weak self] in self?.checkKeepAlive() }
   }
 
   private func checkKeepAlive() {
@@ -208,15 +229,18 @@ final class ClientConnection {
       if now - pingSentAt >= options.keepAliveTimeoutNanoseconds { return end("the server does not answer") }
     } else if isIdle {
       return
-    } else if now - connection.lastReceived >= options.keepAliveNanoseconds {
-      sendPing()
+    } else {
+      let silence = now - max(connection.lastReceived, urgentCount > 0 ? lastCall : 0)
+      let patience = urgentCount > 0 ? options.probeNanoseconds : options.keepAliveNanoseconds
+      if silence >= patience, now - lastPing >= options.pingSpacingNanoseconds { sendPing() }
     }
     armKeepAlive()
   }
 
   private func sendPing() {
     guard let connection else { return }
-    pingSentAt = MonotonicClock.nanoseconds()
+    lastPing = MonotonicClock.nanoseconds()
+    pingSentAt = lastPing
     connection.session.ping()
     connection.setNeedsFlush()
   }

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// Which connection a channel's calls go to. Lives on the loop.
 final class ConnectionPool: @unchecked Sendable {
   private let loop: EventLoop
@@ -16,6 +18,8 @@ final class ConnectionPool: @unchecked Sendable {
   private var retryTimer: EventLoop.TimerID?
   private var lastFailure: String?
   private var isClosed = false
+  /// Read by any thread.
+  let connectionCount = Atomic<UInt64>(0)
 
   init(loop: EventLoop, endpoints: [GRPCEndpoint], options: GRPCChannel.Options, tls: TLSContext?) {
     self.loop = loop
@@ -69,6 +73,7 @@ final class ConnectionPool: @unchecked Sendable {
   }
 
   private func connected() {
+    connectionCount.add(1, ordering: .releasing)
     failuresInRow = 0
     lastFailure = nil
     let streams = waiting

@@ -6,10 +6,14 @@ public final class GRPCChannel: @unchecked Sendable {
     public var tls: TLSConfiguration?
     /// For address, socket, TLS and the server's first words together, per endpoint.
     public var connectTimeoutNanoseconds: UInt64 = 2_000_000_000
-    /// How long a server with calls may be silent before it is asked. Servers refuse to be asked more often than they like (etcd: 5 s).
+    /// How long a server with calls may be silent before it is asked by a ping.
     public var keepAliveNanoseconds: UInt64 = 6_000_000_000
-    /// How long a server may take to answer that.
-    public var keepAliveTimeoutNanoseconds: UInt64 = 3_000_000_000
+    /// The same while a call with a deadline waits for its answer.
+    public var probeNanoseconds: UInt64 = 700_000_000
+    /// How long a server may take to answer a ping.
+    public var keepAliveTimeoutNanoseconds: UInt64 = 1_500_000_000
+    /// The least time between pings: servers end connections that ask more often than they like (etcd: 5 s).
+    public var pingSpacingNanoseconds: UInt64 = 5_100_000_000
     /// The pause after all endpoints failed doubles between these, less up to a half by chance.
     public var minimumBackoffNanoseconds: UInt64 = 50_000_000
     public var maximumBackoffNanoseconds: UInt64 = 2_000_000_000
@@ -87,6 +91,9 @@ public final class GRPCChannel: @unchecked Sendable {
     if try await call.next() != nil { throw GRPCError(.internalError, "the call was answered more than once", fate: .unknown) }
     return answer
   }
+
+  /// Connections made so far. Who answered before it rose may not be who answers now.
+  public var connectionCount: UInt64 { pool.connectionCount.load(ordering: .acquiring) }
 
   /// Says that the endpoint in use does not serve as it should, though it is connected: new calls go to the next one, and whether this one
   /// is still there is looked into. With one endpoint only the latter.

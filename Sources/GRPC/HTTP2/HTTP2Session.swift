@@ -89,10 +89,14 @@ import Glibc
   // MARK: Bytes
 
   /// Takes bytes of the peer. Throws if they are not HTTP/2: what `output` has left then (a GOAWAY) is to be sent, and the connection closed.
-  func receive(_ bytes: ArraySlice<UInt8>) throws(Failure) -> [Event] {
+  func receive(_ bytes: ArraySlice<UInt8>) throws(Failure) {
     let result = unsafe bytes.withUnsafeBufferPointer { unsafe nghttp2_session_mem_recv(session, $0.baseAddress, $0.count) }
     if result < 0 { throw Failure(message: Self.text(Int32(result))) }
     if result != bytes.count { throw Failure(message: "the peer's bytes were not all taken") }
+  }
+
+  /// What was seen since the last time, in order. Sending has events too: streams that end by it.
+  func takeEvents() -> [Event] {
     defer { events = [] }
     return events
   }

@@ -21,6 +21,8 @@ final class HTTP2Connection {
   var onEvent: (HTTP2Session.Event) -> Void = { _ in }
   /// Called once, when the connection has ended by itself, with the reason.
   var onClose: (String) -> Void = { _ in }
+  /// Called when the socket took what it would.
+  var onFlush: () -> Void = {}
 
   private static let chunkBytes = 64 << 10
 
@@ -57,6 +59,7 @@ final class HTTP2Connection {
     _ = Glibc.close(descriptor)
     onEvent = { _ in }
     onClose = { _ in }
+    onFlush = {}
   }
 
   private func fail(_ reason: String) {
@@ -90,7 +93,8 @@ final class HTTP2Connection {
     do {
       let plain = try tls.map { try $0.receive(bytes)[...] } ?? bytes
       if plain.isEmpty { return }
-      for event in try session.receive(plain) where !isClosed { onEvent(event) }
+      try session.receive(plain)
+      deliverEvents()
     } catch let failure as TLSSession.Failure {
       flushLastWords()
       fail(failure.message)
@@ -101,6 +105,8 @@ final class HTTP2Connection {
       fail("\(error)")
     }
   }
+
+  private func deliverEvents() { for event in session.takeEvents() where !isClosed { onEvent(event) } }
 
   /// An alert or a GOAWAY that says why, if the socket takes it.
   private func flushLastWords() {
@@ -117,6 +123,12 @@ final class HTTP2Connection {
   }
 
   private func flush() {
+    sendOutput()
+    deliverEvents()
+    if !isClosed { onFlush() }
+  }
+
+  private func sendOutput() {
     // Bounded, so that one connection does not keep the loop.
     for _ in 0..<64 {
       if isClosed { return }

@@ -10,7 +10,8 @@ extension Command {
       details: "Runs until SIGTERM or Ctrl-C. What it has to say goes to standard error, one line per event.",
       options: [
         OptionDeclaration("name", .text("NAME"), isRequired: true, help: "the node's name, the same in every run"),
-        OptionDeclaration("store", .text("sqlite:PATH"), isRequired: true, help: "the state store, shared by all nodes"),
+        OptionDeclaration(
+          "store", .text("LOCATION"), help: "the state store, sqlite:PATH or etcd://HOST:PORT,..., shared by all nodes; default $KEELSON_STORE"),
         OptionDeclaration("listen", .text("ADDR:PORT"), isRequired: true, help: "where the target listens; IPv6 as [ADDR]:PORT"),
         OptionDeclaration("advertise", .text("ADDR:PORT"), help: "where hosts reach it, if not at --listen"),
         OptionDeclaration("peer", .text("ADDR:PORT"), help: "where other nodes reach it, if not at --advertise"),

@@ -77,6 +77,7 @@ import Testing
     #expect(try store.watch(prefix: "", fromRevision: 12).poll()?.events.map(\.key) == ["b"])
     // The present is there whatever was compacted, and silence is told from it.
     let quiet = try store.watch(prefix: "elsewhere/", fromRevision: nil)
+    #expect(try quiet.next(timeoutNanoseconds: 300_000_000) == nil)
     try store.put("c", "1")
     try Self.compact(store, at: 13)
     #expect(try quiet.poll() == nil)
@@ -88,7 +89,7 @@ import Testing
     let server = try EtcdServer()
     _ = try server.open()
     var options = server.options
-    options.maximumMessageBytes = 1 << 20
+    options.maximumMessageBytes = 3 << 20
     let store = try EtcdStore(options)
     let large = Data(repeating: 7, count: StoreLimits.maximumValueBytes)
     for number in 0..<20 { _ = try store.transact(StoreTransaction(operations: [.put(key: "k/\(number + 10)", value: large)])) }
