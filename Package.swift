@@ -33,7 +33,9 @@ let package = Package(
     .target(name: "Nexus", dependencies: ["Reactor", "CLinux"], swiftSettings: settings),
     .target(
       name: "Control",
-      dependencies: ["Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "GRPC", "Protobuf", "CSQLite", "CLinux"],
+      dependencies: [
+        "Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "GRPC", "Protobuf", "CSQLite", "CLinux",
+      ],
       swiftSettings: settings),
     .target(
       name: "Bench", dependencies: ["Console", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CLinux"], swiftSettings: settings

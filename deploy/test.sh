@@ -17,6 +17,7 @@ swift build -c release --product keelson
 echo "Building the tests"
 swift build --build-tests
 # Downloaded and packed now, so that no test's time depends on the network.
+deploy/grpcio.sh >/dev/null
 echo "Preparing the Linux host"
 deploy/linux-host/image.sh >/dev/null
 # The tests that run the binary take the one just built.

@@ -7,7 +7,8 @@ import Synchronization
 /// `GRPCError` for a status other than OK. Blocking work belongs on threads of its own.
 public typealias GRPCHandler = @Sendable (GRPCServerCall) async throws -> Void
 
-/// A gRPC server on unix and TCP sockets. Handlers run as tasks; sockets, framing and deadlines live on one loop thread.
+/// A gRPC server on unix and TCP sockets. Handlers run as tasks on threads of their own; sockets, framing and deadlines live on one
+/// loop thread.
 public final class GRPCServer: @unchecked Sendable {
   public struct Options: Sendable {
     /// One message, either way.
@@ -17,6 +18,8 @@ public final class GRPCServer: @unchecked Sendable {
     public var maximumConnections = 256
     /// Answers that may wait for a client that takes none, per call.
     public var queueBytes = 256 << 10
+    /// Threads for handlers. They run the handlers' own code; what they await may run elsewhere.
+    public var handlerThreads = 4
     /// From accepting a connection to its first words.
     public var handshakeNanoseconds: UInt64 = 10_000_000_000
     /// How long a client may be silent before it is asked, and how long it may take to answer.
@@ -29,6 +32,7 @@ public final class GRPCServer: @unchecked Sendable {
   private let options: Options
   private let handlers: [String: GRPCHandler]
   private let loop: EventLoop
+  private let executor: HandlerExecutor
   // On the loop:
   private var listeners: [(descriptor: Int32, path: String?)] = []
   private var connections: [ObjectIdentifier: ServerConnection] = [:]
@@ -38,6 +42,7 @@ public final class GRPCServer: @unchecked Sendable {
   public init(handlers: [String: GRPCHandler], options: Options = Options()) throws(GRPCError) {
     self.handlers = handlers
     self.options = options
+    executor = HandlerExecutor(maximumThreads: options.handlerThreads)
     loop = try EventLoop()
   }
 
@@ -104,7 +109,9 @@ public final class GRPCServer: @unchecked Sendable {
         _ = Glibc.close(descriptor)
         continue
       }
-      guard let connection = try? ServerConnection(loop: loop, descriptor: descriptor, options: options, handlers: handlers) else {
+      guard
+        let connection = try? ServerConnection(loop: loop, descriptor: descriptor, options: options, handlers: handlers, executor: executor)
+      else {
         _ = Glibc.close(descriptor)
         continue
       }

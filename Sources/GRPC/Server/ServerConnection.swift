@@ -3,6 +3,7 @@ final class ServerConnection {
   private let loop: EventLoop
   private let options: GRPCServer.Options
   private let handlers: [String: GRPCHandler]
+  private let executor: HandlerExecutor
   private let connection: HTTP2Connection
   private var streams: [Int32: ServerStream] = [:]
   private var keepAliveTimer: EventLoop.TimerID?
@@ -13,10 +14,13 @@ final class ServerConnection {
   /// Called once, when the connection has ended.
   var onOver: () -> Void = {}
 
-  init(loop: EventLoop, descriptor: Int32, options: GRPCServer.Options, handlers: [String: GRPCHandler]) throws {
+  init(
+    loop: EventLoop, descriptor: Int32, options: GRPCServer.Options, handlers: [String: GRPCHandler], executor: HandlerExecutor
+  ) throws {
     self.loop = loop
     self.options = options
     self.handlers = handlers
+    self.executor = executor
     var settings = HTTP2Session.Settings()
     settings.maximumConcurrentStreams = UInt32(options.maximumCallsPerConnection)
     settings.maximumHeaderBytes = options.maximumHeaderBytes
@@ -68,7 +72,7 @@ final class ServerConnection {
       }
       let stream = ServerStream(id: id, connection: connection, loop: loop, options: options)
       streams[id] = stream
-      stream.begin(fields, handlers: handlers)
+      stream.begin(fields, handlers: handlers, executor: executor)
       if endsStream { stream.receiveEnd() }
     case .data(let id, let bytes):
       if let stream = streams[id] { stream.receive(data: bytes) } else { connection.session.consume(id, bytes.count) }

@@ -25,7 +25,7 @@ final class ServerStream: @unchecked Sendable {
   }
 
   /// Begins the call that the headers ask for, or answers why not.
-  func begin(_ fields: [HeaderField], handlers: [String: GRPCHandler]) {
+  func begin(_ fields: [HeaderField], handlers: [String: GRPCHandler], executor: HandlerExecutor) {
     let metadata = GRPCMetadata(fields: fields.filter { !$0.name.hasPrefix(":") })
     func value(_ name: String) -> String? { fields.first { $0.name == name }?.value }
     if value(":method") != "POST" || value("content-type")?.hasPrefix("application/grpc") != true {
@@ -48,7 +48,7 @@ final class ServerStream: @unchecked Sendable {
     let call = GRPCServerCall(path: path, metadata: metadata, loop: loop, stream: self)
     self.call = call
     let loop = loop
-    task = Task {
+    task = Task(executorPreference: executor) {
       let failure: GRPCError?
       do {
         try await handler(call)
