@@ -1,7 +1,7 @@
 #!/bin/bash
 # Prints Keelson's figures as ratios, both sides measured alternately in one run; each figure is the median of its runs.
 #
-#   run.sh [file|volume1|volume2|network|idle|allocations]...     without a name: all of them
+#   run.sh [file|pool|volume1|volume2|network|idle|allocations]...     without a name: all of them
 #
 # Environment: KEELSON_BINARY (default: a release build made now), RUNS (3), SECONDS_PER_RUN (5), SCRATCH (a folder on the
 # disk to measure, default: the temporary folder; it takes about 10 GiB).
@@ -9,7 +9,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/deploy/library.sh"
 
-all=(file volume1 volume2 network idle allocations)
+all=(file pool volume1 volume2 network idle allocations)
 for name; do
   [[ " ${all[*]} " == *" $name "* ]] || { sed -n 's/^#   //p' "${BASH_SOURCE[0]}" >&2 && exit 2; }
 done
@@ -48,10 +48,10 @@ bench() {
   iops_in "$work/bench.json"
 }
 
-# fio_on FILE PATTERN : prints IOPS of fio at queue depth 32 with 4 KiB blocks.
+# fio_on FILE PATTERN [BLOCK-SIZE] [BYTES] : prints IOPS of fio at queue depth 32, with 4 KiB blocks unless told otherwise.
 fio_on() {
-  fio --name=figure --filename="$1" --size="$file_bytes" --rw="$2" --bs=4k --iodepth=32 --ioengine=io_uring --direct=1 \
-    --runtime="$seconds" --time_based --output-format=json --output="$work/fio.json" || fail "fio on $1 failed"
+  fio --name=figure --filename="$1" --size="${4:-$file_bytes}" --rw="$2" --bs="${3:-4k}" --iodepth=32 --ioengine=io_uring --direct=1 \
+    --runtime="$seconds" ${fio_once:---time_based} --output-format=json --output="$work/fio.json" || fail "fio on $1 failed"
   iops_in "$work/fio.json"
 }
 
@@ -124,6 +124,64 @@ measure_file() {
     done
     line "$pattern" "fio" "$work/file.$pattern.fio" "keelson bench" "$work/file.$pattern.bench"
   done
+  rm "$work/file"
+}
+
+# fresh_pool written|sparse : a new pool file. A written one has blocks everywhere, as a disk has, so that the file system takes no
+# part in what is measured.
+fresh_pool() {
+  rm -f "$work/pool"
+  "$KEELSON_BINARY" pool create "$work/pool" --name pool --size "$pool_bytes" >/dev/null
+  # The data begin below 64 MiB; what is there is zeros already, and stays so.
+  [[ $1 == sparse ]] || dd if=/dev/zero of="$work/pool" bs=4M seek=16 count=$(((pool_bytes >> 22) - 16)) oflag=direct conv=notrunc status=none
+}
+
+# pool_bench STATE SIZE ARGUMENT... : prints IOPS of a scratch replica in the pool.
+pool_bench() {
+  local state=$1 size=$2
+  shift 2
+  "$KEELSON_BINARY" pool bench "$work/pool" --state "$state" --size "$size" --iodepth 32 --runtime "$pool_seconds" --output json "$@" \
+    >"$work/bench.json" || fail "keelson pool bench $* failed: $(tail -c 1000 "$work/bench.json")"
+  iops_in "$work/bench.json"
+}
+
+# pool_line TITLE PATTERN BLOCK-SIZE KIND STATE SIZE : a replica in a pool file of KIND against fio on a file of the same kind.
+pool_line() {
+  local title=$1 pattern=$2 block=$3 kind=$4 state=$5 size=$6 run fio_results=$work/pool.$RANDOM$RANDOM results=$work/pool.$RANDOM$RANDOM
+  local seconds=$pool_seconds fio_once='' once=()
+  # The second time round nothing is fresh any more.
+  [[ $pattern != write ]] || fio_once=--loops=1 once=(--one-pass)
+  for ((run = 0; run < runs; run++)); do
+    if [[ $kind == sparse ]]; then
+      rm -f "$work/sparse"
+      truncate -s "$size" "$work/sparse"
+      fio_on "$work/sparse" "$pattern" "$block" "$size" >>"$fio_results"
+      rm -f "$work/sparse"
+    else
+      fio_on "$work/file" "$pattern" "$block" "$size" >>"$fio_results"
+    fi
+    fresh_pool "$kind"
+    pool_bench "$state" "$size" --rw "$pattern" --bs "$block" "${once[@]}" >>"$results"
+    rm -f "$work/pool"
+  done
+  printf '  %-46s fio %9.0f   replica %9.0f   ratio %.2f\n' "$title" "$(median "$fio_results")" "$(median "$results")" \
+    "$(compute 'v[1] / v[0]' "$(median "$fio_results")" "$(median "$results")")"
+}
+
+# First writes are over when all of a replica was written: two seconds are not enough for that here.
+measure_pool() {
+  local pool_bytes=$((4 << 30)) pool_seconds=2
+  echo "pool: a replica of a pool, in-process and without a network, against fio on a file of the same disk and kind (IOPS, queue depth 32)"
+  write_file "$work/file"
+  pool_line "random write 4 KiB, thick" randwrite 4k written thick 1GiB
+  pool_line "random write 4 KiB, thin and written" randwrite 4k written written 1GiB
+  pool_line "random write 4 KiB, thin and fresh" randwrite 4k written fresh 2GiB
+  pool_line "random write 4 KiB, after a snapshot" randwrite 4k written snapshot 1GiB
+  pool_line "random read 4 KiB, clone" randread 4k written clone 1GiB
+  pool_line "write 128 KiB, thin and fresh" write 128k written fresh 2GiB
+  echo "  the same where the file system finds space for each new block:"
+  pool_line "random write 4 KiB, fresh, sparse file" randwrite 4k sparse fresh 2GiB
+  pool_line "write 128 KiB, fresh, sparse file" write 128k sparse fresh 2GiB
   rm "$work/file"
 }
 

@@ -1,5 +1,6 @@
 #!/bin/bash
 # Installs what the tests need (Debian packages, asking the network only when one is missing), builds, and runs all tests.
+# More of what is random: KEELSON_SEEDS=10 (ten times the seeds), KEELSON_KILLS=100 (kills of a node); a failing seed says how to run it alone.
 # The last line is the test runner's summary; the exit status is its own.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -25,6 +25,7 @@ extension Pool {
     try clear(file, 0, Superblock.firstJournalOffset)
     try clear(file, superblock.journalOffset, superblock.journalBytes)
     try clear(file, superblock.checkpointOffset, 2 * superblock.checkpointSlotBytes)
+    if superblock.sums.isPresent { try clear(file, superblock.sums.offset, superblock.sums.byteCount) }
     _ = file.punchHole(offsetBytes: superblock.dataOffset, byteCount: superblock.clusterCount * superblock.clusterBytes)
     try file.synchronize()
     return Destroyed(name: superblock.name, id: superblock.id, location: file.path)

@@ -1,6 +1,8 @@
 import Reactor
 
 extension Pool {
+  private static let drillNotice = "this is a drill: what is not flushed is lost when this process is killed; never for service"
+
   public static let defaultClusterBytes: UInt64 = 1 << 20
 
   /// Makes a pool of a file or block device and opens it.
@@ -10,7 +12,8 @@ extension Pool {
   @discardableResult
   public static func format(
     path: String, name: String, clusterBytes: UInt64 = defaultClusterBytes, options: PoolOptions = .standard,
-    createFileBytes: UInt64? = nil, force: Bool = false, integrity: PoolIntegrity = .none, names: DeviceNames = .system
+    createFileBytes: UInt64? = nil, force: Bool = false, integrity: PoolIntegrity = .none, names: DeviceNames = .system,
+    isDrill: Bool = false
   ) throws(PoolError) -> Pool {
     guard Superblock.isValidName(name) else { throw .invalidName(name: name) }
     guard Superblock.clusterSizes.contains(clusterBytes), clusterBytes.nonzeroBitCount == 1 else {
@@ -34,32 +37,45 @@ extension Pool {
           path: path, byteCount: file.sizeBytes, neededBytes: Superblock.smallestDeviceBytes(clusterBytes: clusterBytes))
       }
       if let lastingName, Superblock.isValidDevicePath(lastingName) { superblock.devicePath = lastingName }
-      // Three steps, each durable before the next: an old pool ends before the new one's metadata are there, and the new one
-      // begins only when these are whole.
-      try file.zero(offsetBytes: 0, byteCount: Superblock.firstJournalOffset)
-      try file.synchronize()
-      try file.zero(offsetBytes: superblock.journalOffset, byteCount: superblock.dataOffset - superblock.journalOffset)
-      let dataBytes = superblock.clusterCount * clusterBytes
-      // What is known to be zeros costs no flush before first writes.
-      let isClean = file.wasCreated || file.punchHole(offsetBytes: superblock.dataOffset, byteCount: dataBytes) == 0
-      for (offset, bytes) in firstCheckpoint(superblock, options: options, isClean: isClean) {
-        try file.write(bytes, offsetBytes: offset)
+      try write(superblock, options, to: file, clearsTail: force) { () throws(PoolError) in
+        // In a sparse file a record in a new place would wait for the file system.
+        if !file.isBlockDevice { try file.writeZeros(offsetBytes: superblock.journalOffset, byteCount: superblock.journalBytes) }
+        let dataBytes = superblock.clusterCount * clusterBytes
+        return file.wasCreated || file.punchHole(offsetBytes: superblock.dataOffset, byteCount: dataBytes) == 0
       }
-      try file.synchronize()
-      for offset in Superblock.copyOffsets { try file.write(superblock.encoded(), offsetBytes: offset) }
-      // The end of other content would make others take the disk for theirs.
-      if force { try clearTail(of: file, superblock) }
-      try file.synchronize()
       if file.wasCreated { try file.synchronizeDirectory() }
-      return try open(file, lastingName)
+      return try open(file, lastingName, isDrill: isDrill)
     } catch {
       if file.wasCreated { file.removeName() }
       throw error
     }
   }
 
+  /// Writes an empty pool.
+  ///
+  /// Three steps, each durable before the next: an old pool ends before the new one's metadata are there, and the new one begins
+  /// only when these are whole. `clearData` returns whether all clusters are zeros now: what is known to be costs no flush before
+  /// first writes.
+  static func write(
+    _ superblock: Superblock, _ options: PoolOptions, to storage: some MetadataStorage, clearsTail: Bool,
+    clearData: () throws(PoolError) -> Bool
+  ) throws(PoolError) {
+    try storage.zero(offsetBytes: 0, byteCount: Superblock.firstJournalOffset)
+    try storage.synchronize()
+    try storage.zero(offsetBytes: superblock.journalOffset, byteCount: superblock.dataOffset - superblock.journalOffset)
+    let isClean = try clearData()
+    for (offset, bytes) in firstCheckpoint(superblock, options: options, isClean: isClean) {
+      try storage.write(bytes, offsetBytes: offset)
+    }
+    try storage.synchronize()
+    for offset in Superblock.copyOffsets { try storage.write(superblock.encoded(), offsetBytes: offset) }
+    // The end of other content would make others take the disk for theirs.
+    if clearsTail { try clearTail(of: storage, superblock) }
+    try storage.synchronize()
+  }
+
   /// Zeros the signatures of others in the last 128 KiB of the device, as far as those are not ours.
-  private static func clearTail(of file: DiskFile, _ superblock: Superblock) throws(PoolError) {
+  private static func clearTail(of file: some MetadataStorage, _ superblock: Superblock) throws(PoolError) {
     let end = file.sizeBytes & ~4095
     let start = max(superblock.dataOffset, end - min(end, 128 << 10))
     if start < end { try file.zero(offsetBytes: start, byteCount: end - start) }
@@ -67,21 +83,26 @@ extension Pool {
 
   /// Opens a pool that was formatted before, and takes the space that its device has gained since. Another who has it open,
   /// damage, and foreign content are refused.
-  public static func open(path: String, names: DeviceNames = .system) throws(PoolError) -> Pool {
+  ///
+  /// `isDrill`: once its replicas are served, the death of the process is a power loss to it (see `DrillDisk`).
+  public static func open(path: String, names: DeviceNames = .system, isDrill: Bool = false) throws(PoolError) -> Pool {
     let lastingName = names.lastingName(of: path)
-    return try open(try DiskFile(path: lastingName ?? path), lastingName)
+    return try open(try DiskFile(path: lastingName ?? path), lastingName, isDrill: isDrill)
   }
 
-  private static func open(_ file: DiskFile, _ lastingName: String?) throws(PoolError) -> Pool {
+  private static func open(_ file: DiskFile, _ lastingName: String?, isDrill: Bool) throws(PoolError) -> Pool {
     // What a killed process wrote is durable before anything is built on it.
     try file.synchronize()
     var generator = SystemRandomNumberGenerator()
     let opening = try PoolOpening(file, deviceName: lastingName, using: &generator)
-    let (superblock, warnings, notices) = (opening.superblock, opening.warnings, opening.notices)
+    let (superblock, warnings, notices) = (opening.superblock, opening.warnings, opening.notices + (isDrill ? [Self.drillNotice] : []))
     let recovery = opening.takeRecovery()
     let (journal, number) = (recovery.journal, recovery.checkpointNumber)
     var state: PoolState? = recovery.takeState()
-    return Pool(superblock: superblock, storage: .disk(file), location: file.path, warnings: warnings, notices: notices) { disk, report in
+    return Pool(
+      superblock: superblock, storage: .disk(file), location: isDrill ? PoolLocation.drill(path: file.path).description : file.path,
+      warnings: warnings, notices: notices, isDrill: isDrill
+    ) { disk, report in
       PoolEngine(
         superblock: superblock, state: state.take()!, journal: journal, checkpointNumber: number, disk: disk, report: report)
     }

@@ -21,10 +21,12 @@ public final class Pool: Sendable {
 
   public let id: Identifier
   public let name: String
-  /// The path, or `mem:SIZE`.
+  /// The path, `drill:PATH`, or `mem:SIZE`.
   public let location: String
   /// Whether the content ends with the process.
   public let isVolatile: Bool
+  /// Whether the death of the process is a power loss to the pool: for tests and drills.
+  public let isDrill: Bool
   /// The unit of allocation.
   public let clusterBytes: UInt64
   /// Bytes that replicas can have in all.
@@ -47,11 +49,13 @@ public final class Pool: Sendable {
 
   init(
     superblock: Superblock, storage: Storage, location: String, warnings: [String], notices: [String] = [],
+    isDrill: Bool = false,
     makeEngine: (PoolDisk, PoolReport) -> PoolEngine
   ) {
     id = superblock.id
     name = superblock.name
     self.location = location
+    self.isDrill = isDrill
     self.superblock = superblock
     self.warnings = warnings
     self.notices = notices
@@ -71,10 +75,10 @@ public final class Pool: Sendable {
     }
     self.storage = Mutex(storage)
     let engine = makeEngine(disk, report)
-    engine.bootID = BootIdentifier.current
+    engine.bootID = isDrill ? .random() : BootIdentifier.current
     owner = Mutex(ReactorBound(.caller(engine, disk)))
+    // Goes on beside what is asked of the pool: what there is to do in the background may be any amount.
     engine.resume()
-    disk.drain(all: true)
   }
 
   deinit {
@@ -93,7 +97,7 @@ public final class Pool: Sendable {
       case .reactor(let engine, let reactor): return ReactorBound((engine, reactor))
       case .caller(let engine, let disk):
         body(engine) { result in outcome.value.withLock { $0 = result } }
-        disk.drain(all: true)
+        disk.drain(until: { outcome.value.withLock { $0 != nil } })
       }
       return nil
     }
@@ -138,19 +142,44 @@ public final class Pool: Sendable {
         guard other === bound.value else { return .failure(.boundElsewhere(pool: name)) }
         return makeReplica(id, engine)
       case .caller(let engine, let disk):
-        guard let storage = self.storage.withLock({ $0 }) else { return .failure(.closed(pool: name)) }
         if case .failure(let error) = check(id, engine) { return .failure(error) }
-        disk.detach()
-        switch storage {
-        case .disk(let file): engine.disk = ReactorDisk(file: file, reactor: bound.value)
-        case .memory(let region): engine.disk = MemoryDisk(region: region, reactor: bound.value)
-        }
-        engine.disk.engine = engine
+        guard hand(engine, disk, to: bound.value) else { return .failure(.closed(pool: name)) }
         owner = ReactorBound(.reactor(engine, bound.value))
         return makeReplica(id, engine)
       }
     }
     return try opened.get().value
+  }
+
+  /// Gives the pool to `reactor` before any replica is opened, so that no caller has to do its work; called on its thread.
+  public func bind(to reactor: Reactor) throws(PoolError) {
+    let bound = ReactorBound(reactor)
+    let failure: PoolError? = owner.withLock { owner in
+      switch owner.value {
+      case .closed: return .closed(pool: name)
+      case .reactor(_, let other): return other === bound.value ? nil : .boundElsewhere(pool: name)
+      case .caller(let engine, let disk):
+        guard hand(engine, disk, to: bound.value) else { return .closed(pool: name) }
+        owner = ReactorBound(.reactor(engine, bound.value))
+        return nil
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  private func hand(_ engine: PoolEngine, _ disk: ImmediateDisk, to reactor: Reactor) -> Bool {
+    guard let storage = storage.withLock({ $0 }) else { return false }
+    // What is under way in the background ends here and goes on there.
+    engine.isQuiescing = true
+    disk.drain(until: { false })
+    disk.detach()
+    switch storage {
+    case .disk(let file): engine.disk = isDrill ? DrillDisk(file: file, reactor: reactor) : ReactorDisk(file: file, reactor: reactor)
+    case .memory(let region): engine.disk = MemoryDisk(region: region, reactor: reactor)
+    }
+    engine.disk.engine = engine
+    engine.resume()
+    return true
   }
 
   private func check(_ id: Identifier, _ engine: PoolEngine) -> Result<ReplicaHeader, PoolError> {

@@ -10,6 +10,8 @@ public enum PoolError: Error, Equatable, Sendable {
   case unsuitable(path: String, what: String)
   /// Fewer bytes than are needed.
   case tooSmall(path: String, byteCount: UInt64, neededBytes: UInt64)
+  /// It has as many bytes already.
+  case notLarger(path: String, byteCount: UInt64, askedBytes: UInt64)
   /// It holds something that is not ours.
   case foreignContent(path: String, what: String)
   /// It holds a pool already.
@@ -65,6 +67,7 @@ extension PoolError: CustomStringConvertible {
     case .inUse: "pool_in_use"
     case .unsuitable: "unsuitable_file"
     case .tooSmall: "too_small"
+    case .notLarger: "not_larger"
     case .foreignContent: "foreign_content"
     case .poolExists: "pool_exists"
     case .notAPool: "not_a_pool"
@@ -101,10 +104,11 @@ extension PoolError: CustomStringConvertible {
     switch self {
     case .system(let path, let action, let code): "could not \(action) \(path): \(SystemError.message(code))"
     case .inUse(let path): "could not open \(path): it is in use by another process or mounted"
-    case .unsuitable(let path, let what): "could not use \(path): it is \(what), not a regular file or a block device"
+    case .unsuitable(let path, let what): "could not use \(path): it is \(what)"
     case .tooSmall(let path, let byteCount, let needed): "could not use \(path): it has \(byteCount) bytes, \(needed) are needed"
+    case .notLarger(let path, let byteCount, let asked): "could not extend \(path) to \(asked) bytes: it has \(byteCount)"
     case .foreignContent(let path, let what): "will not touch \(path): it holds \(what)"
-    case .poolExists(let path, let name): "will not format \(path): it holds the Keelson pool “\(name)”"
+    case .poolExists(let path, let name): "will not make a pool of \(path): it holds the Keelson pool “\(name)”"
     case .notAPool(let path): "could not open \(path): it holds no Keelson pool"
     case .truncated(let path, let byteCount, let expected):
       "could not open the pool \(path): it has \(byteCount) bytes, its superblock says \(expected), so its end is missing"
@@ -153,15 +157,18 @@ extension PoolError: CustomStringConvertible {
       case 28: "Make room on the file system"
       default: ""
       }
-    case .inUse: "Stop the other process, or unmount it"
-    case .unsuitable: "Give the path of a regular file or a block device"
+    case .inUse: "Stop the other process (a node that has it as its pool, perhaps), or unmount it"
+    case .unsuitable(_, let what):
+      what.hasPrefix("a block device")
+        ? "Make the device itself larger, and do not give a size" : "Give the path of a regular file or a block device"
     case .tooSmall: "Give a larger file or device"
-    case .foreignContent, .poolExists: "If its content may be lost, format it with --force"
-    case .notAPool: "Format it first, or check the path"
+    case .notLarger: "Give a larger size; pools do not shrink"
+    case .foreignContent, .poolExists: "If its content may be lost, make a pool of it with --force"
+    case .notAPool: "Check the path, or make a pool of it with: keelson pool create"
     case .truncated: "Extend the file to its full size, or restore it from a backup"
     case .corruptSuperblock, .corruptMetadata:
-      "Restore it from a backup, or format it anew with --force and let its replicas be rebuilt from their peers"
-    case .olderVersion: "Format it anew with --force and let its replicas be rebuilt from their peers"
+      "Restore it from a backup, or make it anew with --force and let its replicas be rebuilt from their peers"
+    case .olderVersion: "Make it anew with --force and let its replicas be rebuilt from their peers"
     case .newerVersion, .unknownFeatures: "Use the newer version of Keelson"
     case .invalidLocation: "Give a path, or for example mem:512MiB"
     case .invalidName: "Use 1 to \(Superblock.maximumNameBytes) bytes of printable text"
@@ -172,8 +179,8 @@ extension PoolError: CustomStringConvertible {
     case .replicaExists, .unknownReplica: "List the replicas to see what is there"
     case .replicaInUse: "Close it first"
     case .noSpace: "Delete replicas, or use another pool"
-    case .metadataFull: "Delete replicas, or format the pool with larger clusters"
-    case .overcommitted: "Delete replicas, or raise the pool's limit"
+    case .metadataFull: "Delete replicas, or make the pool anew with larger clusters"
+    case .overcommitted: "Delete replicas, make the pool larger (keelson pool grow), or use one with a higher limit (--overcommit)"
     case .unknownSnapshot: "List the snapshots to see what is there"
     case .invalidRegion: "Use regions of the pool's region size inside the replica"
     case .activityLogFull: "Drop regions that are equal everywhere first"

@@ -32,14 +32,18 @@ public final class PoolReport: Sendable {
   /// Blocks of data found that did not match their checksums; each is a failed read or write too.
   public var checksumErrors: UInt64 { state.withLock { $0.checksumErrors } }
 
-  func fault(_ operation: Operation, code: Int32, what: String) {
-    let text = "could not \(operation.rawValue) \(what) on \(location): \(SystemError.message(code))"
+  /// `offsetBytes` is a place on the file or device; nil if it is not known or there is none.
+  func fault(_ operation: Operation, code: Int32, what: String, offsetBytes: UInt64? = nil) {
+    let place = operation == .flush ? "" : offsetBytes.map { " at offset \($0)" } ?? ""
+    let text = "could not \(operation.rawValue) \(what)\(place) on \(location): \(SystemError.message(code))"
     state.withLock { if $0.message == nil { $0.message = text } }
   }
 
-  func note(_ operation: Operation, code: Int32, replica: Identifier, offsetBytes: UInt64) {
-    let text =
-      "could not \(operation.rawValue) at offset \(offsetBytes) of replica \(replica) on \(location): \(SystemError.message(code))"
+  /// `storageOffsetBytes` is where that is on the file or device, if it is known.
+  func note(_ operation: Operation, code: Int32, replica: Identifier, offsetBytes: UInt64, storageOffsetBytes: UInt64? = nil) {
+    let place = storageOffsetBytes.map { "at offset \($0) of \(location)" } ?? "on \(location)"
+    let whose = replica == .none ? "" : ", at offset \(offsetBytes) of replica \(replica)"
+    let text = "could not \(operation.rawValue) \(place)\(whose): \(SystemError.message(code))"
     state.withLock { state in
       if operation == .read { state.readErrors += 1 } else { state.writeErrors += 1 }
       state.lastError = text

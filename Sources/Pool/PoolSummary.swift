@@ -13,6 +13,8 @@ public struct PoolSummary: Sendable {
   public let deviceBytes: UInt64
   public let clusterBytes: UInt64
   public let sectorBytes: UInt32
+  /// Whether it keeps checksums of its data.
+  public let integrity: PoolIntegrity
   public let usage: PoolUsage
   /// Oldest first.
   public let replicas: [ReplicaInfo]
@@ -41,6 +43,7 @@ public struct PoolSummary: Sendable {
     deviceBytes = superblock.deviceBytes
     clusterBytes = superblock.clusterBytes
     sectorBytes = file.sectorBytes
+    integrity = superblock.sums.isPresent ? .crc32c : .none
     warnings = [choice.warning].compactMap { $0 } + recovery.warnings
     let state = recovery.takeState()
     usage = state.usage

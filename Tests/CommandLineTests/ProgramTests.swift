@@ -56,6 +56,12 @@ import Testing
     #expect(refusal("volume", "list", "--store", "sqlite:/x", "--dir", "/y")?.exitStatus == .usage)
     #expect(refusal("volume", "list", "--store", "nonsense")?.exitStatus == .usage)
     #expect(refusal("dev", "--dir", "/nowhere", "--pool", "/dev/sdx")?.exitStatus == .usage)
+    #expect(
+      refusal("dev", "--dir", "/nowhere", "--pool", "mem:1MiB", "--integrity", "crc32c")?.message.contains("keeps no checksums") == true)
+    #expect(
+      refusal(
+        "node", "--name", "a", "--store", "sqlite:/x", "--listen", "127.0.0.1:1", "--pool", "mem:1MiB", "--integrity", "crc32c")?.message
+        .contains("keeps no checksums") == true)
     #expect(refusal("dev", "--dir", "/nowhere", "--nodes", "3", "--port", "65534")?.exitStatus == .usage)
     #expect(refusal("dev", "--dir", "/nowhere", "--advertise", "10.0.0.1:4420")?.exitStatus == .usage)
     #expect(
@@ -91,16 +97,5 @@ import Testing
     let pools = try Command.pools(arguments)
     #expect(pools.map(\.text) == ["a=/p/a", "b=/p/b.img", "memory=mem:1MiB"])
     #expect(pools.allSatisfy { $0.createBytes == 1 << 30 })
-  }
-
-  @Test func `a pool is formatted once, and again only by force`() throws {
-    let path = FileManager.default.temporaryDirectory.path + "/keelson-pool-\(UUID().uuidString).img"
-    defer { try? FileManager.default.removeItem(atPath: path) }
-    #expect(refusal("pool", "format", path) != nil)
-    #expect(refusal("pool", "format", path, "--name", "disk", "--size", "64MiB") == nil)
-    #expect(refusal("pool", "format", path, "--name", "disk")?.code == "pool_exists")
-    #expect(refusal("pool", "format", path, "--name", "disk", "--force") == nil)
-    #expect(refusal("pool", "format", path, "--name", "No")?.exitStatus == .usage)
-    #expect(refusal("pool", "format", "mem:1MiB")?.exitStatus == .usage)
   }
 }

@@ -37,6 +37,32 @@ extension EndToEnd {
       #expect(text.status == 0 && text.output.contains("IOPS") && text.output.contains("p99"))
     }
 
+    @Test func `pool bench leaves a pool as it was`() async throws {
+      let folder = FileManager.default.temporaryDirectory.appending(path: "keelson-e2e-\(UUID().uuidString)")
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+      defer { try? FileManager.default.removeItem(at: folder) }
+      let pool = folder.appending(path: "pool").path
+      try expectError(try await Program.run(["pool", "bench", pool, "--size", "8MiB", "--output", "json"]), status: 1)
+      let made = try await Program.run(["pool", "create", pool, "--size", "64MiB", "--output", "json"])
+      #expect(made.status == 0, "\(made.output)")
+      try expectError(try await Program.run(["pool", "bench", pool, "--output", "json"]), status: 2)
+      for state in ["fresh", "clone"] {
+        let run = try await Program.run(
+          [
+            "pool", "bench", pool, "--state", state, "--size", "8MiB", "--rw", "randwrite", "--runtime", "1", "--verify", "--output",
+            "json",
+          ])
+        #expect(run.status == 0, "\(run.output)\(run.errors)")
+        try expectReport(try run.json(), reads: false, writes: true)
+        #expect(try run.json()["verify"]["errors"].int == 0)
+      }
+      // Too large for the pool: said so, and cleaned up.
+      try expectError(
+        try await Program.run(["pool", "bench", pool, "--state", "written", "--size", "96MiB", "--output", "json"]), status: 1)
+      let last = try await Program.run(["pool", "bench", pool, "--state", "thick", "--size", "48MiB", "--runtime", "1", "--output", "json"])
+      #expect(last.status == 0, "\(last.output)")
+    }
+
     /// fio's field names and units.
     private func expectReport(_ report: JSON, reads: Bool, writes: Bool) throws {
       #expect(report["jobs"].array.count == 1)

@@ -31,7 +31,7 @@ import Testing
     #expect(large.journalOffset >= large.dataOffset + large.clusterCount * large.clusterBytes)
     #expect(large.checkpointOffset + 2 * large.checkpointSlotBytes <= 1 << 30)
     #expect(large.clusterCount * large.clusterBytes > (1 << 30) / 100 * 98)
-    #expect(large.journalBytes == 256 * kibibyte)
+    #expect(large.journalBytes == 4 * mebibyte)
     #expect(try Superblock(decoding: large.encoded()) == large)
     // Once they are behind the data they move with every growth.
     guard case .moving(let larger) = large.growth(toDeviceBytes: 3 << 30) else {

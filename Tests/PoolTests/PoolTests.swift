@@ -175,7 +175,8 @@ import Testing
     #expect(text.contains("/x") && text.contains("5 bytes") && text.contains("9") && text.hasSuffix("backup"))
     #expect(
       PoolError.inUse(path: "/dev/sdb").description
-        == "could not open /dev/sdb: it is in use by another process or mounted. Stop the other process, or unmount it")
+        == "could not open /dev/sdb: it is in use by another process or mounted. Stop the other process (a node that has it as its pool, perhaps), or unmount it"
+    )
     #expect(
       PoolError.system(path: "/x", action: "open", code: ENOENT).description
         == "could not open /x: No such file or directory. Check the path")

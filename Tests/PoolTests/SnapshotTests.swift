@@ -114,8 +114,16 @@ import Testing
     #expect(bench.perform(.deallocate, on: device, at: 0, count: mebibyte) == .success)
     #expect(bench.read(device, at: 0, count: 4096) == [UInt8](repeating: 0, count: 4096))
     #expect(pool.replicas[0].allocatedBytes == mebibyte)
+    // Growing takes the space of what is added, from a size that ends inside a cluster, too.
+    let odd = 2 * mebibyte - 65_536 - 512
+    try pool.growReplica(id: info.id, toSizeBytes: odd)
+    #expect(pool.replicas[0].allocatedBytes == 2 * mebibyte - 65_536)
+    #expect(throws: PoolError.self) { try pool.growReplica(id: info.id, toSizeBytes: pool.totalBytes + 2 * mebibyte) }
+    #expect(pool.replicas[0].sizeBytes == odd)
     try pool.growReplica(id: info.id, toSizeBytes: 2 * mebibyte)
+    #expect(pool.replicas[0].allocatedBytes == 2 * mebibyte)
     device.takeGrowth()
+    #expect(bench.read(device, at: mebibyte, count: 1 << 20) == [UInt8](repeating: 0, count: 1 << 20))
     #expect(bench.write(pattern(4096, seed: 2), to: device, at: 2 * mebibyte - 4096) == .success)
     device.close()
     try pool.close()

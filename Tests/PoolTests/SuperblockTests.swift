@@ -22,8 +22,8 @@ import Testing
   @Test func `lays a pool out`() throws {
     let superblock = try sample()
     #expect(superblock.journalOffset == mebibyte)
-    #expect(superblock.journalBytes == 256 * kibibyte)
-    #expect(superblock.checkpointOffset == mebibyte + 256 * kibibyte)
+    #expect(superblock.journalBytes == 400 * kibibyte)
+    #expect(superblock.checkpointOffset == mebibyte + 400 * kibibyte)
     #expect(superblock.dataOffset == 2 * mebibyte)
     #expect(superblock.clusterCount == 98)
     let large = try #require(
@@ -51,10 +51,10 @@ import Testing
     #expect(Array(bytes[56..<64]) == [98, 0, 0, 0, 0, 0, 0, 0])
     #expect(Array(bytes[64..<72]) == [0, 0, 0x20, 0, 0, 0, 0, 0])
     #expect(Array(bytes[72..<80]) == [0, 0, 0x10, 0, 0, 0, 0, 0])
-    #expect(Array(bytes[80..<88]) == [0, 0, 4, 0, 0, 0, 0, 0])
+    #expect(Array(bytes[80..<88]) == [0, 64, 6, 0, 0, 0, 0, 0])
     #expect(Array(bytes[88..<96]) == [0, 2, 0, 0, 6, 0, 0, 0])
     #expect(Array(bytes[96..<102]) == Array("fast-1".utf8))
-    #expect(Array(bytes[160..<168]) == [0, 0, 0x14, 0, 0, 0, 0, 0])
+    #expect(Array(bytes[160..<168]) == [0, 64, 22, 0, 0, 0, 0, 0])
     #expect(Array(bytes[176..<184]) == [1, 0, 0, 0, 0, 0, 0, 0])
   }
 

@@ -90,13 +90,15 @@ final class RecordingClient: BlockClient {
   var writeBuffer: UnsafeMutableRawPointer { unsafe memory }
   var readBuffer: UnsafeMutableRawPointer { unsafe memory + Self.bufferBytes }
 
-  /// Submits and returns the token to ask `client.answers` with.
+  /// Submits and returns the token to ask `client.answers` with. Reads in flight together must not share a place in the buffer.
   @discardableResult
   func submit(
-    _ operation: BlockOperation, to device: BlockDevice, at offset: UInt64 = 0, count: UInt64 = 0, durably: Bool = false
+    _ operation: BlockOperation, to device: BlockDevice, at offset: UInt64 = 0, count: UInt64 = 0, durably: Bool = false,
+    bufferOffset: Int = 0
   ) -> UInt64 {
+    precondition(bufferOffset == 0 || bufferOffset + Int(count) <= Self.bufferBytes)
     nextToken += 1
-    let buffer = unsafe operation == .read ? readBuffer : operation == .write ? writeBuffer : nil
+    let buffer = unsafe operation == .read ? readBuffer + bufferOffset : operation == .write ? writeBuffer + bufferOffset : nil
     client.isSubmitting = true
     unsafe device.submit(
       BlockRequest(operation, offsetBytes: offset, byteCount: count, buffer: buffer, forceUnitAccess: durably, token: nextToken),

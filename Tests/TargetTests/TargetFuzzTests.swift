@@ -116,7 +116,8 @@ import Testing
     return pieces.flatMap(\.self)
   }
 
-  @Test(.timeLimit(.minutes(1)), arguments: SessionTests.engines) func `the target survives spoiled sessions`(engine: IOEngineChoice) throws
+  @Test(.timeLimit(.minutes(10)), arguments: SessionTests.engines) func `the target survives spoiled sessions`(engine: IOEngineChoice)
+    throws
   {
     let target = try TestTarget(engine, reactorCount: 2, arenaBytes: 4 << 20)
     defer { target.stop() }

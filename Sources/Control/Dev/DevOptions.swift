@@ -1,3 +1,4 @@
+import Pool
 import Reactor
 
 /// What `keelson dev` is told when it starts.
@@ -9,6 +10,8 @@ public struct DevOptions: Equatable, Sendable {
   public var nodeCount: Int
   /// Each node has a pool in a sparse file of this size; nil for none.
   public var poolBytes: UInt64?
+  /// What pool files that are created keep of their data.
+  public var integrity = PoolIntegrity.none
   /// Pools in memory that each node has.
   public var memoryPools: [PoolOption]
   /// Where nodes listen: a numeric address. Each has a port of its own, from `basePort` on.
@@ -71,6 +74,7 @@ public struct DevOptions: Equatable, Sendable {
     ]
     if let poolBytes {
       arguments += ["--pool", "disk=\(directory.poolPath(node: name))", "--pool-size", "\(poolBytes)"]
+      if integrity != .none { arguments += ["--integrity", integrity.rawValue] }
     }
     for pool in memoryPools { arguments += ["--pool", pool.text] }
     return arguments

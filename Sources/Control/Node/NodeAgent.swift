@@ -6,7 +6,6 @@ import Synchronization
 /// What a kubelet is to pods: watches what is assigned to its node, makes it true, and writes what is.
 final class NodeAgent: @unchecked Sendable {
   private static let leaseSeconds = 10
-  private static let poolStatusSeconds = 2
 
   private let node: NodeContext
   private let pools: [Pool]
@@ -21,20 +20,32 @@ final class NodeAgent: @unchecked Sendable {
   private var isStopping = false
   private var isFirst = true
   private var watch: (any StoreWatch)?
+  private let reporter: PoolReporter
 
   init(node: NodeContext, pools: [Pool], status: NodeStatus) {
     self.node = node
     self.pools = pools
     self.status = status
     keeper = ReplicaKeeper(node: node, pools: pools)
+    reporter = PoolReporter(node: node, pools: pools)
   }
 
   /// Registers the node and follows its assignments. Throws if the store refuses at once; later troubles are logged and retried.
   func start() throws {
     try retractOldStatus()
     try register()
-    queue.asyncAfter(deadline: .now() + .seconds(Self.poolStatusSeconds)) { self.publishPools() }
+    keeper.whenMade = { [weak self] in
+      guard let self else { return }
+      queue.async { self.reconcile() }
+    }
     PlainThread.start(name: "keelson-watch") { self.follow() }
+    queue.async { self.lookAtPools() }
+  }
+
+  private func lookAtPools() {
+    if isStopping { return }
+    reporter.look()
+    queue.asyncAfter(deadline: .now() + PoolReporter.intervalSeconds) { self.lookAtPools() }
   }
 
   /// Takes back what an earlier run said, before this one is announced: nobody shall come for a replica that is not open yet, and
@@ -83,12 +94,6 @@ final class NodeAgent: @unchecked Sendable {
         queue.asyncAfter(deadline: .now() + 1) { self.registerAgain() }
       }
     }
-  }
-
-  private func publishPools() {
-    if isStopping { return }
-    for pool in pools { node.publishChanges(of: pool) }
-    queue.asyncAfter(deadline: .now() + .seconds(Self.poolStatusSeconds)) { self.publishPools() }
   }
 
   // MARK: Assignments

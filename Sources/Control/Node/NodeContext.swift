@@ -68,19 +68,17 @@ final class NodeContext: Sendable {
   func publish(_ object: some StoredObject, at key: String) { outbox.add(.put(key: key, value: object.encoded())) }
 
   /// Writes what a pool has and has left.
-  func publish(_ pool: Pool) { publish(pool, onlyIfChanged: false) }
+  func publish(_ pool: Pool) { publish(status(of: pool)) }
 
-  /// Writes what has changed of a pool since it was last published: writes take space, and devices fail, without anyone being told.
-  func publishChanges(of pool: Pool) { publish(pool, onlyIfChanged: true) }
-
-  private func publish(_ pool: Pool, onlyIfChanged: Bool) {
-    let status = status(of: pool)
+  func publish(_ status: PoolStatus) {
     publishedPools.withLock { published in
-      if onlyIfChanged && published[pool.name] == status { return }
-      published[pool.name] = status
-      publish(status, at: Keys.poolStatus(node: name, pool.name))
+      published[status.name] = status
+      publish(status, at: Keys.poolStatus(node: name, status.name))
     }
   }
+
+  /// What was last published of a pool.
+  func publishedStatus(ofPool name: String) -> PoolStatus? { publishedPools.withLock { $0[name] } }
 
   /// Deletes a status object, soon, in order with all others.
   func withdraw(_ key: String) { outbox.add(.delete(key: key)) }
@@ -90,9 +88,34 @@ final class NodeContext: Sendable {
 
   func status(of pool: Pool) -> PoolStatus {
     let location = pool.location
+    let errors = pool.report.errors
+    let usage = pool.usage
     return PoolStatus(
-      name: pool.name, uuid: pool.id.description, kind: pool.isVolatile ? .memory : location.hasPrefix("/dev/") ? .block : .file,
-      path: location, sizeBytes: pool.totalBytes, freeBytes: pool.freeBytes, promisedBytes: pool.promisedBytes,
-      clusterBytes: pool.clusterBytes, state: pool.report.isFaulted ? .faulted : .ready, message: pool.report.message)
+      name: pool.name, uuid: pool.id.description,
+      kind: pool.isDrill ? .drill : pool.isVolatile ? .memory : location.hasPrefix("/dev/") ? .block : .file,
+      path: location, sizeBytes: pool.totalBytes, freeBytes: usage?.freeBytes ?? 0,
+      promisedBytes: usage?.promisedBytes ?? 0, clusterBytes: pool.clusterBytes,
+      state: pool.report.isFaulted ? .faulted : .ready, message: pool.report.message,
+      contents: usage.map { contents(of: pool, $0) },
+      errors: errors.reads + errors.writes == 0 ? nil : .init(reads: errors.reads, writes: errors.writes, last: errors.last))
+  }
+
+  private func contents(of pool: Pool, _ usage: PoolUsage) -> PoolStatus.Contents {
+    let replicas = pool.replicas.prefix(PoolStatus.Contents.maximumItems).map {
+      PoolStatus.Item(
+        id: "\($0.id)", volumeID: "\($0.volumeID)", isSnapshot: false, sizeBytes: $0.sizeBytes, ownBytes: $0.allocatedBytes,
+        sharedBytes: $0.sharedBytes)
+    }
+    let snapshots = pool.snapshots.prefix(PoolStatus.Contents.maximumItems - replicas.count).map {
+      PoolStatus.Item(
+        id: "\($0.id)", volumeID: "\($0.volumeID)", isSnapshot: true, sizeBytes: $0.sizeBytes, ownBytes: $0.allocatedBytes,
+        sharedBytes: $0.sharedBytes)
+    }
+    return PoolStatus.Contents(
+      overcommitPercent: usage.options.overcommitPercent, regionBytes: usage.options.regionBytes,
+      maximumHotRegions: usage.options.maximumHotRegions,
+      integrity: pool.integrity == .none ? nil : pool.integrity.rawValue, replicaCount: usage.replicaCount,
+      snapshotCount: usage.snapshotCount,
+      items: replicas + snapshots)
   }
 }

@@ -82,19 +82,23 @@ public final class NodeDaemon {
       } catch { throw StartError(description: "pool \(option.text): \(error.description)") }
     }
     for pool in pools {
-      for warning in pool.warnings { log.write("pool \(pool.name): \(warning)") }
+      for line in pool.warnings + pool.notices { log.write("pool \(pool.name): \(line)") }
     }
   }
 
   private func open(_ option: PoolOption) throws(PoolError) -> Pool {
     switch option.location {
     case .memory(let byteCount): return try Pool.inMemory(byteCount: byteCount, name: option.name)
-    case .path(let path):
-      if let createBytes = option.createBytes, unsafe access(path, F_OK) != 0 {
-        return try Pool.format(path: path, name: option.name, createFileBytes: createBytes)
-      }
-      return try Pool.open(path: path)
+    case .path(let path): return try open(path, option, isDrill: false)
+    case .drill(let path): return try open(path, option, isDrill: true)
     }
+  }
+
+  private func open(_ path: String, _ option: PoolOption, isDrill: Bool) throws(PoolError) -> Pool {
+    if let createBytes = option.createBytes, unsafe access(path, F_OK) != 0 {
+      return try Pool.format(path: path, name: option.name, createFileBytes: createBytes, integrity: option.integrity, isDrill: isDrill)
+    }
+    return try Pool.open(path: path, isDrill: isDrill)
   }
 
   private func listen(_ target: TargetServer) throws {

@@ -1,6 +1,6 @@
 import Pool
 
-/// A pool that a node shall have: `[NAME=]PATH` or `[NAME=]mem:SIZE` on a command line.
+/// A pool that a node shall have: `[NAME=]PATH`, `[NAME=]mem:SIZE` or, for drills, `[NAME=]drill:PATH` on a command line.
 public struct PoolOption: Equatable, Sendable {
   public enum ParseError: Error, Equatable, Sendable {
     /// Neither a path nor `mem:SIZE`.
@@ -14,6 +14,8 @@ public struct PoolOption: Equatable, Sendable {
   public var location: PoolLocation
   /// An absent or empty file becomes a sparse pool file of this size; nil refuses it.
   public var createBytes: UInt64?
+  /// What a pool file that is created keeps of its data; one that exists stays as it is.
+  public var integrity = PoolIntegrity.none
 
   public init(name: String, location: PoolLocation, createBytes: UInt64? = nil) {
     self.name = name
@@ -26,7 +28,7 @@ public struct PoolOption: Equatable, Sendable {
   public init(_ text: String, createBytes: UInt64?) throws(ParseError) {
     var place = Substring(text)
     var given: String?
-    if let equals = text.firstIndex(of: "="), !text[..<equals].contains("/"), !text.hasPrefix("mem:") {
+    if let equals = text.firstIndex(of: "="), !text[..<equals].contains("/"), !text.hasPrefix("mem:"), !text.hasPrefix("drill:") {
       given = String(text[..<equals])
       place = text[text.index(after: equals)...]
     }
@@ -41,7 +43,11 @@ public struct PoolOption: Equatable, Sendable {
   public var text: String { "\(name)=\(location)" }
 
   private static func defaultName(of location: PoolLocation) -> String {
-    guard case .path(let path) = location else { return "memory" }
+    let path: String
+    switch location {
+    case .memory: return "memory"
+    case .path(let given), .drill(let given): path = given
+    }
     let file = path.split(separator: "/").last ?? ""
     let stem = file.lastIndex(of: ".").map { $0 == file.startIndex ? file.dropFirst() : file[..<$0] } ?? file
     let letters = stem.lowercased().unicodeScalars.map { scalar in

@@ -18,6 +18,21 @@ final class ReplicaKeeper: Sendable {
   private let pools: [String: Pool]
   private let open = Mutex<[ReplicaID: Open]>([:])
   private let reported = Mutex<[ReplicaID: ReplicaStatus]>([:])
+  /// Thick replicas that are being filled, beside the agent's queue as that takes long; and why those failed that did.
+  private let filling = Mutex<[ReplicaID: Filling]>([:])
+  private let making = DispatchQueue(label: "keelson.thick")
+  private let callback = Mutex<(@Sendable () -> Void)?>(nil)
+
+  private enum Filling {
+    case running
+    case failed(String)
+  }
+
+  /// Called when a replica was made that took long.
+  var whenMade: (@Sendable () -> Void)? {
+    get { callback.withLock { $0 } }
+    set { callback.withLock { $0 = newValue } }
+  }
 
   init(node: NodeContext, pools: [Pool]) {
     self.node = node
@@ -75,6 +90,11 @@ final class ReplicaKeeper: Sendable {
       report(assignment, .ready)
       return
     }
+    switch filling.withLock({ $0[assignment.id] }) {
+    case nil: break
+    case .running?: return
+    case .failed(let message)?: return report(assignment, .faulted, message)
+    }
     guard let pool = pools[assignment.pool], let id = PoolIdentifier(assignment.id.description),
       let volume = PoolIdentifier(assignment.volumeID.description)
     else {
@@ -90,8 +110,13 @@ final class ReplicaKeeper: Sendable {
           return
         }
         report(assignment, .creating)
+        if assignment.isThick { return fill(assignment, pool, id, volume) }
         try pool.createReplica(
           id: id, volumeID: volume, sizeBytes: assignment.sizeBytes, blockSizeBytes: assignment.blockSizeBytes)
+      } else if assignment.isThick, isUnfinished(assignment, pool, id) {
+        report(assignment, .creating)
+        try pool.deleteReplica(id: id)
+        return fill(assignment, pool, id, volume)
       }
       let position = node.reactorPosition(ofPool: assignment.pool)
       let opened = node.reactors[position].call { reactor -> Result<ReactorBound<PoolReplica>, PoolError> in
@@ -118,6 +143,33 @@ final class ReplicaKeeper: Sendable {
     }
   }
 
+  /// Whether a thick replica was never served and has not all of its space: the process that filled it ended.
+  private func isUnfinished(_ assignment: ReplicaAssignment, _ pool: Pool, _ id: PoolIdentifier) -> Bool {
+    guard reported.withLock({ $0[assignment.id]?.state != .ready }), !wasReadyBefore(assignment) else { return false }
+    return pool.replicas.contains { $0.id == id && $0.allocatedBytes < $0.sizeBytes }
+  }
+
+  /// Makes a thick replica on a thread of its own; the agent looks again when that is done.
+  private func fill(_ assignment: ReplicaAssignment, _ pool: Pool, _ id: PoolIdentifier, _ volume: PoolIdentifier) {
+    filling.withLock { $0[assignment.id] = .running }
+    making.async { [self] in
+      do throws(PoolError) {
+        _ = try node.reactors[node.reactorPosition(ofPool: assignment.pool)].call { reactor -> Result<Bool, PoolError> in
+          do throws(PoolError) {
+            try pool.bind(to: reactor)
+            return .success(true)
+          } catch { return .failure(error) }
+        }.get()
+        try pool.createReplica(
+          id: id, volumeID: volume, sizeBytes: assignment.sizeBytes, blockSizeBytes: assignment.blockSizeBytes, isThick: true)
+        filling.withLock { $0[assignment.id] = nil }
+      } catch {
+        filling.withLock { $0[assignment.id] = .failed(error.description) }
+      }
+      whenMade?()
+    }
+  }
+
   /// Whether an earlier run of this node had the replica ready: then its absence from the pool is a loss, not a beginning.
   private func wasReadyBefore(_ assignment: ReplicaAssignment) -> Bool {
     guard let status = try? node.store.object(ReplicaStatus.self, at: Keys.replicaStatus(node: node.name, assignment.id)) else {
@@ -127,6 +179,8 @@ final class ReplicaKeeper: Sendable {
   }
 
   private func delete(_ assignment: ReplicaAssignment) {
+    if case .running? = filling.withLock({ $0[assignment.id] }) { return }
+    filling.withLock { $0[assignment.id] = nil }
     stopServing(assignment.id)
     guard let pool = pools[assignment.pool], let id = PoolIdentifier(assignment.id.description) else {
       report(assignment, .deleted)
@@ -150,6 +204,7 @@ final class ReplicaKeeper: Sendable {
 
   /// Serves no replica any more; the pools can be closed.
   func stop() {
+    making.sync {}
     for id in open.withLock({ $0.keys.sorted() }) { stopServing(id) }
   }
 }

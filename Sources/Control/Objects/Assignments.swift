@@ -7,6 +7,8 @@ public struct ReplicaAssignment: StoredObject {
   public var volumeName: String
   public var sizeBytes: UInt64
   public var blockSizeBytes: UInt32
+  /// Absent for no.
+  private var thick: Bool?
   /// The name of a pool of that node.
   public var pool: String
   /// The node whose nexus may connect.
@@ -15,18 +17,22 @@ public struct ReplicaAssignment: StoredObject {
   public var deleting: Bool
 
   public init(
-    id: ReplicaID, volumeID: VolumeID, volumeName: String, sizeBytes: UInt64, blockSizeBytes: UInt32, pool: String, nexusNode: String,
-    deleting: Bool = false
+    id: ReplicaID, volumeID: VolumeID, volumeName: String, sizeBytes: UInt64, blockSizeBytes: UInt32, isThick: Bool = false,
+    pool: String, nexusNode: String, deleting: Bool = false
   ) {
     self.id = id
     self.volumeID = volumeID
     self.volumeName = volumeName
     self.sizeBytes = sizeBytes
     self.blockSizeBytes = blockSizeBytes
+    thick = isThick ? true : nil
     self.pool = pool
     self.nexusNode = nexusNode
     self.deleting = deleting
   }
+
+  /// Whether it takes all its space when it is made.
+  public var isThick: Bool { thick ?? false }
 }
 
 /// A nexus that a node shall run. At `assign/<node>/nexus/<volumeID>`.

@@ -40,11 +40,25 @@ public struct PoolView: Encodable, Equatable, Sendable {
   public var size: UInt64
   /// Unallocated: a thin replica takes space when it is first written.
   public var free: UInt64
+  /// What replicas and snapshots have taken.
+  public var allocated: UInt64
   /// The sizes of its replicas together.
   public var promised: UInt64
+  /// What may be promised at most, in percent of the size; 0 for any; nil if its node does not say.
+  public var overcommit: UInt32?
   /// "ready", "faulted", or "unreachable": its node does not run.
   public var state: String
   public var message: String?
+  /// Reads and writes that failed, in a sentence; nil while there were none.
+  public var errors: String?
+  public var clusterSize: UInt64
+  /// Replicas, snapshots and settings; nil if its node does not say.
+  public var contents: PoolStatus.Contents?
+
+  enum CodingKeys: String, CodingKey {
+    case name, node, uuid, kind, path, size, free, allocated, promised, overcommit, state, message, errors
+    case clusterSize = "cluster_size"
+  }
 
   /// All pools, by node and name.
   public static func all(in cluster: ClusterState) -> [PoolView] {
@@ -52,9 +66,18 @@ public struct PoolView: Encodable, Equatable, Sendable {
       let pool = placed.object
       return PoolView(
         name: pool.name, node: placed.node, uuid: pool.uuid, kind: pool.poolKind.rawValue, path: pool.path, size: pool.sizeBytes,
-        free: pool.freeBytes, promised: pool.promisedBytes,
-        state: cluster.node(placed.node) == nil ? "unreachable" : pool.state.rawValue, message: pool.message)
+        free: pool.freeBytes, allocated: pool.sizeBytes - min(pool.sizeBytes, pool.freeBytes), promised: pool.promisedBytes,
+        overcommit: pool.contents?.overcommitPercent, state: cluster.node(placed.node) == nil ? "unreachable" : pool.state.rawValue,
+        message: pool.message,
+        errors: pool.errors.map(Self.sentence), clusterSize: pool.clusterBytes, contents: pool.contents)
     }
+  }
+}
+
+extension PoolView {
+  private static func sentence(_ errors: PoolStatus.DeviceErrors) -> String {
+    let counts = [(errors.reads, "read"), (errors.writes, "write")].filter { $0.0 > 0 }.map { "\($0.0) \($0.1)(s)" }
+    return counts.joined(separator: " and ") + " failed" + (errors.last.map { "; the last: \($0)" } ?? "")
   }
 }
 

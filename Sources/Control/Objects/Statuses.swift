@@ -52,6 +52,8 @@ public struct PoolStatus: StoredObject {
 
   public enum Kind: String, Codable, Sendable {
     case file, block, memory
+    /// Loses what is not flushed when its node is killed: for tests and drills.
+    case drill
   }
 
   public enum State: String, Codable, Sendable {
@@ -71,16 +73,84 @@ public struct PoolStatus: StoredObject {
   public var clusterBytes: UInt64
   public var state: State
   public var message: String?
+  /// What it holds; absent if its node does not say.
+  public var contents: Contents?
+  /// Absent while there were none.
+  public var errors: DeviceErrors?
 
   enum CodingKeys: String, CodingKey {
     case name, uuid
     case poolKind = "kind"
-    case path, sizeBytes, freeBytes, promisedBytes, clusterBytes, state, message
+    case path, sizeBytes, freeBytes, promisedBytes, clusterBytes, state, message, contents, errors
+  }
+
+  /// What a pool is set to, what it promised, and to whom.
+  public struct Contents: Codable, Equatable, Sendable {
+    /// What may be promised, in percent of its size; 0 for any.
+    public var overcommitPercent: UInt32
+    public var regionBytes: UInt64
+    public var maximumHotRegions: UInt32
+    /// Which checksums of data it keeps; absent for none.
+    public var integrity: String?
+    public var replicaCount: Int
+    public var snapshotCount: Int
+    /// Replicas and then snapshots, each oldest first; at most `maximumItems`.
+    public var items: [Item]
+
+    public static let maximumItems = 256
+
+    public init(
+      overcommitPercent: UInt32, regionBytes: UInt64, maximumHotRegions: UInt32, integrity: String? = nil, replicaCount: Int,
+      snapshotCount: Int, items: [Item]
+    ) {
+      self.overcommitPercent = overcommitPercent
+      self.regionBytes = regionBytes
+      self.maximumHotRegions = maximumHotRegions
+      self.integrity = integrity
+      self.replicaCount = replicaCount
+      self.snapshotCount = snapshotCount
+      self.items = items
+    }
+  }
+
+  /// A replica or snapshot in a pool.
+  public struct Item: Codable, Equatable, Sendable {
+    public var id: String
+    public var volumeID: String
+    public var isSnapshot: Bool
+    public var sizeBytes: UInt64
+    /// Bytes of clusters that were written for it.
+    public var ownBytes: UInt64
+    /// Bytes of clusters of snapshots below it.
+    public var sharedBytes: UInt64
+
+    public init(id: String, volumeID: String, isSnapshot: Bool, sizeBytes: UInt64, ownBytes: UInt64, sharedBytes: UInt64) {
+      self.id = id
+      self.volumeID = volumeID
+      self.isSnapshot = isSnapshot
+      self.sizeBytes = sizeBytes
+      self.ownBytes = ownBytes
+      self.sharedBytes = sharedBytes
+    }
+  }
+
+  /// Reads and writes that failed since the pool was opened.
+  public struct DeviceErrors: Codable, Equatable, Sendable {
+    public var reads: UInt64
+    public var writes: UInt64
+    /// What the last one was, with device, offset and operation.
+    public var last: String?
+
+    public init(reads: UInt64, writes: UInt64, last: String?) {
+      self.reads = reads
+      self.writes = writes
+      self.last = last
+    }
   }
 
   public init(
     name: String, uuid: String, kind: Kind, path: String, sizeBytes: UInt64, freeBytes: UInt64, promisedBytes: UInt64,
-    clusterBytes: UInt64, state: State, message: String? = nil
+    clusterBytes: UInt64, state: State, message: String? = nil, contents: Contents? = nil, errors: DeviceErrors? = nil
   ) {
     self.name = name
     self.uuid = uuid
@@ -92,6 +162,18 @@ public struct PoolStatus: StoredObject {
     self.clusterBytes = clusterBytes
     self.state = state
     self.message = message
+    self.contents = contents
+    self.errors = errors
+  }
+}
+
+extension PoolStatus {
+  /// What may be promised in all, `.max` for any; nil if its node does not say.
+  public var promiseLimitBytes: UInt64? {
+    guard let percent = contents?.overcommitPercent else { return nil }
+    if percent == 0 { return .max }
+    let (product, isHuge) = sizeBytes.multipliedReportingOverflow(by: UInt64(percent))
+    return isHuge ? .max : product / 100
   }
 }
 

@@ -16,6 +16,8 @@ public struct VolumeSpec: StoredObject {
   public var blockSizeBytes: UInt32
   /// Below this many replicas in sync the volume serves nothing (R1); nil means the default for the replica count.
   public var minInSync: Int?
+  /// Absent, as in specifications of before it was known, for no.
+  private var thick: Bool?
   /// Whole seconds.
   public var createdAt: Date
   /// The volume is to go. Never taken back.
@@ -23,7 +25,7 @@ public struct VolumeSpec: StoredObject {
 
   public init(
     id: VolumeID = VolumeID(), name: String, sizeBytes: UInt64, replicaCount: Int, blockSizeBytes: UInt32 = 512, minInSync: Int? = nil,
-    createdAt: Date, deleting: Bool = false
+    isThick: Bool = false, createdAt: Date, deleting: Bool = false
   ) {
     self.id = id
     self.name = name
@@ -31,9 +33,13 @@ public struct VolumeSpec: StoredObject {
     self.replicaCount = replicaCount
     self.blockSizeBytes = blockSizeBytes
     self.minInSync = minInSync
+    thick = isThick ? true : nil
     self.createdAt = Date(timeIntervalSince1970: createdAt.timeIntervalSince1970.rounded(.down))
     self.deleting = deleting
   }
+
+  /// Whether its replicas take all their space when they are made.
+  public var isThick: Bool { thick ?? false }
 
   /// `minInSync`, or its default: 2 of 3, else 1 (R1).
   public var effectiveMinInSync: Int { minInSync ?? (replicaCount >= 3 ? 2 : 1) }

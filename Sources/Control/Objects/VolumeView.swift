@@ -46,6 +46,8 @@ public struct VolumeView: Encodable, Equatable, Sendable {
   public var id: VolumeID
   public var size: UInt64
   public var blockSize: UInt32
+  /// True if its replicas took all their space when they were made, else absent.
+  public var isThick: Bool?
   public var state: State
   /// Nil until the volume is placed.
   public var nexus: Nexus?
@@ -57,6 +59,7 @@ public struct VolumeView: Encodable, Equatable, Sendable {
   enum CodingKeys: String, CodingKey {
     case name, id, size
     case blockSize = "block_size"
+    case isThick = "thick"
     case state, nexus, replicas, paths, message
   }
 
@@ -65,6 +68,7 @@ public struct VolumeView: Encodable, Equatable, Sendable {
     id = spec.id
     size = spec.sizeBytes
     blockSize = spec.blockSizeBytes
+    isThick = spec.isThick ? true : nil
     replicas = []
     paths = []
     let note = cluster.note(volumeName: spec.name)?.object.message

@@ -45,7 +45,8 @@ public enum Reconciler {
       return (note(volume, .pending, "its name \(spec.name) does not belong to the key \(volume.key)", state), false)
     }
     let choices: [Placement.Choice]
-    switch Placement.place(sizeBytes: spec.sizeBytes, replicaCount: spec.replicaCount, nodes: state.placementNodes) {
+    let nodes = state.placementNodes
+    switch Placement.place(sizeBytes: spec.sizeBytes, replicaCount: spec.replicaCount, isThick: spec.isThick, nodes: nodes) {
     case .refused(let message): return (note(volume, .pending, message, state), false)
     case .placed(let placed): choices = placed
     }
@@ -64,7 +65,7 @@ public enum Reconciler {
     for replica in replicas {
       let assignment = ReplicaAssignment(
         id: replica.id, volumeID: spec.id, volumeName: spec.name, sizeBytes: spec.sizeBytes, blockSizeBytes: spec.blockSizeBytes,
-        pool: replica.pool, nexusNode: nexusNode)
+        isThick: spec.isThick, pool: replica.pool, nexusNode: nexusNode)
       operations.append(.put(key: Keys.replicaAssignment(node: replica.node, replica.id), value: assignment.encoded()))
     }
     operations.append(.delete(key: Keys.volumeNote(name: spec.name)))

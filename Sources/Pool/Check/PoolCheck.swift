@@ -24,6 +24,7 @@ struct PoolCheck<Storage: MetadataStorage> {
     report.revision = superblock.revision
     let slots = try (0..<2).map { slot throws(PoolError) in try checkSlot(slot, superblock) }
     try checkContent(superblock, slots)
+    try checkSums(superblock)
     try checkOpening()
   }
 

@@ -101,6 +101,8 @@ struct CheckpointWriter {
   private var holes: [PoolState.HoleKey]
   private var cleanCursor = 0
   private var clusterCursor = 0
+  /// Clusters given out meanwhile are in records behind the mark. Following them would let writes lengthen the checkpoint without end.
+  private let clusterLimit: Int
   private var unsettledCursor = 0
   private var hasOptions = false
   private var nextOffset: UInt64
@@ -121,6 +123,7 @@ struct CheckpointWriter {
     replicas = state.replicas.keys.sorted(by: >)
     snapshots = state.snapshots.keys.sorted(by: >)
     holes = state.holes.keys.sorted(by: >)
+    clusterLimit = state.clusters.highWater
   }
 
   /// The next chunk and its place; nil when all are made. Throws `tooShort` if the slot has no room for it.
@@ -167,8 +170,11 @@ struct CheckpointWriter {
       MetadataEntry.unsettled(first: UInt32(start), count: UInt32(end - start)).encode(into: &body)
       unsettledCursor = end
     } else {
+      // Nor is what has become clean or unsettled behind the cursors looked for again.
+      cleanCursor = state.geometry.clusterCount
+      unsettledCursor = state.geometry.sumPageCount
       // As many as a chunk takes, for there are many.
-      while clusterCursor < state.clusters.highWater, body.bytes.count < Self.chunkBytes {
+      while clusterCursor < clusterLimit, body.bytes.count < Self.chunkBytes {
         let cluster = clusterCursor
         clusterCursor += 1
         let owner = state.clusters.owner(cluster)
@@ -178,7 +184,7 @@ struct CheckpointWriter {
           isStale: state.clusters.stale.contains(cluster), mask: state.clusters.mask(cluster)
         ).encode(into: &body)
       }
-      return clusterCursor < state.clusters.highWater
+      return clusterCursor < clusterLimit
     }
     return true
   }

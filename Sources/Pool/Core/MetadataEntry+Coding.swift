@@ -97,6 +97,13 @@ extension MetadataEntry {
     }
   }
 
+  /// How many bytes it takes.
+  var encodedBytes: Int {
+    var writer = ByteWriter()
+    encode(into: &writer)
+    return writer.bytes.count
+  }
+
   private static func encode(_ set: RegionSetName, into writer: inout ByteWriter) {
     switch set {
     case .activity: writer.append(Identifier.none)

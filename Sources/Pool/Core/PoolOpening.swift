@@ -35,6 +35,7 @@ struct PoolOpening: ~Copyable {
     case .moving(let grown):
       try Self.writeMetadata(of: grown, found, to: storage)
       try Self.moveSums(from: current.sums, to: grown.sums, storage)
+      try grown.sums.fold(found.state.replayedSums, poolID: grown.id, into: storage)
       current = grown
     case .tooLittle(let neededBytes):
       if named != current { current = named.withRevision(current.revision + 1) }

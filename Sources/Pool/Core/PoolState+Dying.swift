@@ -9,6 +9,12 @@ extension PoolState {
     case entries([MetadataEntry])
     /// Blocks of one cluster must be copied to another before the entries.
     case copy(from: Int, to: Int, mask: BlockMask, then: [MetadataEntry])
+
+    var entries: [MetadataEntry] {
+      switch self {
+      case .entries(let entries), .copy(_, _, _, let entries): entries
+      }
+    }
   }
 
   /// The only child of a layer.

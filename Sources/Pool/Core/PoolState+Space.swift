@@ -50,11 +50,22 @@ extension PoolState {
 
   /// Bytes of a checkpoint that a replica of this size may come to need: names, logs, and what two peers missed.
   func objectBytes(sizeBytes: UInt64) -> UInt64 {
+    1024 + UInt64(1 + Self.promisedPeers) * regionSetBytes(sizeBytes: sizeBytes)
+  }
+
+  /// Every replica has room for what so many peers missed; for more there may be.
+  static let promisedPeers = 2
+
+  /// Bytes of a checkpoint that one set of regions may take.
+  func regionSetBytes(sizeBytes: UInt64) -> UInt64 {
     let regions = sizeBytes.roundedUpQuotient(by: options.regionBytes)
-    return 1024 + 3 * (regions / 8 + regions / 128 + 64)
+    return regions / 8 + regions / 128 + 64
   }
 
   var promisedObjectBytes: UInt64 {
-    replicas.values.reduce(UInt64(snapshots.count) * 128 + UInt64(layers.count) * 16) { $0 + objectBytes(sizeBytes: $1.header.sizeBytes) }
+    replicas.values.reduce(UInt64(snapshots.count) * 128 + UInt64(layers.count) * 16) {
+      $0 + objectBytes(sizeBytes: $1.header.sizeBytes)
+        + UInt64(max($1.missed.count - Self.promisedPeers, 0)) * regionSetBytes(sizeBytes: $1.header.sizeBytes)
+    }
   }
 }

@@ -31,6 +31,11 @@ struct PoolState: ~Copyable {
   var replicas: [Identifier: ReplicaState] = [:]
   var snapshots: [Identifier: SnapshotHeader] = [:]
   var lastOrder: UInt64 = 0
+  /// Layers are counted up to here.
+  static let lastLayerLimit = UInt32.max - 1
+  /// Words of all sets of regions, and the most peers of a replica, while loading.
+  private var loadedRegionWords = 0
+  private var mostPeers = 0
   /// Pages of checksums that are not settled.
   var unsettled: ClusterSet
   /// Checksums that the journal has, by page: index within it and value, in order. Taken when the pool is opened.
@@ -97,6 +102,11 @@ struct PoolState: ~Copyable {
     case .moved(let cluster, let layer): clusters.assign(Int(cluster), owner: layer, logical: clusters.logical(Int(cluster)))
     case .cleaned(let first, let count): clean.insert(Int(first)..<Int(first + count))
     case .readied(let first, let count): clean.remove(Int(first)..<Int(first + count))
+    case .regions(let id, _, _, _, _), .regionWords(let id, _, _, _), .removeReplica(let id), .forgetPeer(let id, _):
+      let before = replicas[id]?.regionWords ?? 0
+      applyPlain(entry)
+      loadedRegionWords += (replicas[id]?.regionWords ?? 0) - before
+      mostPeers = max(mostPeers, replicas[id]?.missed.count ?? 0)
     case .sums(let cluster, let first, let values):
       for (index, value) in values.enumerated() {
         let block = geometry.poolBlock(cluster: Int(cluster), block: Int(first) + index)
@@ -108,6 +118,9 @@ struct PoolState: ~Copyable {
     default: applyPlain(entry)
     }
   }
+
+  /// Whether what was loaded so far is more than there can be: forged entries of few bytes could ask for any amount of memory.
+  var isBeyondBounds: Bool { loadedRegionWords > 1 << 25 || mostPeers > 4 * ReplicaClaim.maximumMembers }
 
   private mutating func load(_ cluster: Int, _ layer: UInt32, _ logical: UInt32, _ isStale: Bool) {
     clusters.assign(cluster, owner: layer, logical: logical)
@@ -136,10 +149,16 @@ struct PoolState: ~Copyable {
       }
       settled.formUnion(path)
     }
-    for name in replicas.values.map(\.header.layer) + snapshots.values.map(\.layer) {
+    let named =
+      replicas.values.map { (layer: $0.header.layer, sizeBytes: $0.header.sizeBytes) }
+      + snapshots.values.map { (layer: $0.layer, sizeBytes: $0.sizeBytes) }
+    for (name, sizeBytes) in named {
       guard let index = layerIndexes[name], layers[index]!.nameCount == 0 else { throw .unknownLayer }
+      guard sizeBytes.roundedUpQuotient(by: geometry.clusterBytes) <= UInt64(layers[index]!.clusterCount) else { throw .extentOutside }
       layers[index]!.nameCount = 1
     }
+    // Nobody can have got there by counting.
+    guard lastLayerID < Self.lastLayerLimit, lastOrder < 1 << 62 else { throw .wrongCount }
     dirty.insert(clusters.highWater..<geometry.clusterCount, except: clean)
     for cluster in 0..<clusters.highWater {
       let owner = clusters.owner(cluster)
@@ -147,9 +166,11 @@ struct PoolState: ~Copyable {
       guard owner != 0, clusters.hasData(cluster) else {
         if owner != 0 { clusters.assign(cluster, owner: 0, logical: 0) }
         clusters.stale.remove(cluster)
+        clusters.clearMask(cluster)
         if !clean.contains(cluster) { dirty.insert(cluster) }
         continue
       }
+      if clean.contains(cluster) { throw .extentsOverlap }
       guard let index = layerIndexes[owner] else { throw .unknownLayer }
       let logical = clusters.logical(cluster)
       guard logical < layers[index]!.clusterCount else { throw .extentOutside }
@@ -161,6 +182,7 @@ struct PoolState: ~Copyable {
     }
     for key in holes.keys {
       guard let index = layerIndexes[key.layer] else { throw .unknownLayer }
+      guard key.logical < layers[index]!.clusterCount else { throw .extentOutside }
       layers[index]!.holeCount += 1
     }
     for index in layers.indices { noteIfDying(index) }

@@ -98,6 +98,11 @@ struct Recovery: ~Copyable {
     return .success(Loaded(state, chain))
   }
 
+  private static func load(_ entry: MetadataEntry, _ state: inout PoolState) throws(FormatFlaw) {
+    state.load(entry)
+    if state.isBeyondBounds { throw .impossibleEntry }
+  }
+
   private static func loadChunks(
     _ source: some MetadataSource, _ superblock: Superblock, _ header: CheckpointHeader, _ state: inout PoolState
   ) throws(PoolError) -> FormatFlaw? {
@@ -114,7 +119,7 @@ struct Recovery: ~Copyable {
         guard chunk.sequence == index, chunk.durableSequence == header.number, chunk.predecessorChecksum == last else {
           throw .brokenChain
         }
-        try chunk.forEachEntry(superblock.geometry) { (entry) throws(FormatFlaw) in state.load(entry) }
+        try chunk.forEachEntry(superblock.geometry) { (entry) throws(FormatFlaw) in try load(entry, &state) }
         last = checksum
       } catch {
         return error
@@ -144,7 +149,7 @@ struct Recovery: ~Copyable {
       else { return nil }
       // Its checksum is right: what cannot be in it was not left by a crash.
       do throws(FormatFlaw) {
-        try record.forEachEntry(superblock.geometry) { (entry) throws(FormatFlaw) in state.load(entry) }
+        try record.forEachEntry(superblock.geometry) { (entry) throws(FormatFlaw) in try load(entry, &state) }
       } catch {
         return error
       }

@@ -62,6 +62,9 @@ struct ReplicaState: Equatable, Sendable {
 
   init(header: ReplicaHeader) { self.header = header }
 
+  /// What its sets of regions take, in words of 8 bytes.
+  var regionWords: Int { missed.reduce(activity.words.count) { $0 + $1.regions.words.count } }
+
   struct MissedRegions: Equatable, Sendable {
     var peer: Identifier
     var regions: RegionSet

@@ -73,10 +73,11 @@ struct Superblock: Equatable, Sendable {
     return superblock
   }
 
-  /// A 4096th of the device within limits: large enough that checkpoints are rare, small enough that opening is quick.
+  /// A 4096th of the device, but 16 MiB, or a 256th of a small one, at least: large enough that checkpoints are rare among first
+  /// writes, of which each few take a record, small enough that opening is quick.
   /// With checksums every overwrite takes part in a record: 16 MiB, or a 64th of a small device.
   static func journalBytes(deviceBytes: UInt64, clusterBytes: UInt64, integrity: PoolIntegrity = .none) -> UInt64 {
-    var least: UInt64 = clusterBytes > 4 << 20 ? 1 << 20 : 256 << 10
+    var least = max(clusterBytes > 4 << 20 ? 1 << 20 : 256 << 10, min(16 << 20, deviceBytes / 256))
     if integrity == .crc32c { least = max(least, clusterBytes > 4 << 20 ? 4 << 20 : 0, min(16 << 20, deviceBytes / 64)) }
     return min(max(deviceBytes / 4096, least), 256 << 20) & ~4095
   }
@@ -88,6 +89,12 @@ struct Superblock: Equatable, Sendable {
     // Chunks have a header each and are padded.
     let padded = body + (body / UInt64(CheckpointWriter.chunkBytes) + 2) * 8192
     return UInt64(CheckpointHeader.byteCount) + padded.roundedUpQuotient(by: 4096) * 4096
+  }
+
+  /// What the largest change that must be one record may take: of one cluster, every other block and its holes.
+  static func largestGroupBytes(clusterBytes: UInt64) -> Int {
+    let blocks = Int(clusterBytes / PoolGeometry.blockBytes)
+    return MetadataRecord.headerBytes + blocks / 2 * 13 + 2 * (9 + (blocks + 63) / 64 * 8) + 64
   }
 
   /// Bytes of a checkpoint for replicas and snapshots.
@@ -234,6 +241,7 @@ struct Superblock: Equatable, Sendable {
     guard Self.clusterSizes.contains(clusterBytes), clusterBytes.nonzeroBitCount == 1, sectorBytes == 512 || sectorBytes == 4096,
       deviceBytes <= UInt64(Int64.max), clusterCount > 0, clusterCount < UInt64(UInt32.max), dataOffset < deviceBytes,
       dataOffset % clusterBytes == 0, clusterCount <= (deviceBytes - dataOffset) / clusterBytes, Self.journalSizes.contains(journalBytes),
+      Self.largestGroupBytes(clusterBytes: clusterBytes) <= Journal.maximumRecordBytes(ringBytes: journalBytes),
       checkpointSlotBytes <= deviceBytes / 2,
       checkpointSlotBytes >= Self.slotBytes(clusterCount: clusterCount, clusterBytes: clusterBytes, deviceBytes: deviceBytes),
       (journalOffset | journalBytes | checkpointOffset | checkpointSlotBytes | sums.offset | sums.byteCount) % 4096 == 0,

@@ -10,6 +10,17 @@ class PoolDisk: EventHandler {
   static let tokenLimit = 1100
 
   final var engine: PoolEngine?
+  /// Where the operation failed of which the engine was told last.
+  private final var failedOffsetBytes: UInt64?
+
+  /// Remembers where an operation failed, for the one who is told of it next.
+  final func noteFailure(offsetBytes: UInt64) { failedOffsetBytes = offsetBytes }
+
+  /// Where the operation failed that has just been told of; nil if that is not known.
+  final func takeFailedOffset() -> UInt64? {
+    defer { failedOffsetBytes = nil }
+    return failedOffsetBytes
+  }
 
   func read(token: Int, into buffer: UnsafeMutableRawPointer, byteCount: Int, offsetBytes: UInt64) {
     preconditionFailure("read is not implemented")
@@ -141,7 +152,10 @@ class PoolDisk: EventHandler {
   }
 
   @inline(__always)
-  private func tell(_ token: Int, _ result: Int32) { engine?.completed(token: token, result: result) }
+  private func tell(_ token: Int, _ result: Int32) {
+    if result < 0 { unsafe noteFailure(offsetBytes: operations[token].offset) }
+    engine?.completed(token: token, result: result)
+  }
 
   override func detach() {
     super.detach()
@@ -155,7 +169,6 @@ class PoolDisk: EventHandler {
 /// A disk whose operations are over when they return, and whose ends wait in a queue.
 class ImmediateDisk: PoolDisk {
   private var ended: [(token: Int, result: Int32)] = []
-  private var isDraining = false
 
   final func end(_ token: Int, _ result: Int32) {
     ended.append((token, result))
@@ -165,13 +178,22 @@ class ImmediateDisk: PoolDisk {
   /// Something is in the queue.
   func queued() {}
 
-  /// Tells the engine what has ended; with `all`, also what ends meanwhile.
-  final func drain(all: Bool) {
-    repeat {
-      let batch = ended
-      ended.removeAll(keepingCapacity: true)
-      for (token, result) in batch { engine?.completed(token: token, result: result) }
-    } while all && !ended.isEmpty
+  /// Tells the engine what has ended.
+  final func drain() {
+    let batch = ended
+    ended.removeAll(keepingCapacity: true)
+    for (token, result) in batch { engine?.completed(token: token, result: result) }
+  }
+
+  /// As `drain`, and what ends meanwhile, until `isDone`; the rest stays for the next time.
+  final func drain(until isDone: () -> Bool) {
+    var next = 0
+    while next < ended.count, !isDone() {
+      let (token, result) = ended[next]
+      next += 1
+      engine?.completed(token: token, result: result)
+    }
+    ended.removeFirst(next)
   }
 
   override func postpone(token: Int) { end(token, 0) }
@@ -220,7 +242,7 @@ final class BlockingDisk: ImmediateDisk {
 
   override func completed(token: UInt64, result: Int32) {
     isPosted = false
-    drain(all: false)
+    drain()
   }
 
   override func read(token: Int, into buffer: UnsafeMutableRawPointer, byteCount: Int, offsetBytes: UInt64) {

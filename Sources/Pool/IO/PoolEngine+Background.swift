@@ -11,7 +11,8 @@ extension PoolEngine {
   /// Begins a checkpoint; between two records only.
   func beginCheckpoint() {
     guard checkpoint == nil, let journal, !isFaulted else { return }
-    precondition(!isJournalBusy)
+    precondition(commits.isEmpty)
+    wantsCheckpoint = false
     checkpointNumber += 1
     checkpoint = CheckpointWriter(
       number: checkpointNumber, mark: journal.head, poolID: superblock.id, opening: journal.opening, superblock: superblock,
@@ -145,6 +146,8 @@ extension PoolEngine {
     /// Logical clusters whose entries are in flight.
     var stepEnd: UInt32 = 0
     var isEnding = false
+    /// The end waits until the child has grown.
+    var isHeld = false
     var copy: Copy?
   }
 
@@ -160,7 +163,10 @@ extension PoolEngine {
   private static let dismantledLookups: UInt32 = 4096
   private static let copyBlocks = 16
 
-  /// Goes on with the layer in work, or takes the next.
+  /// Takes the next layer that nobody names apart, if none is in work.
+  ///
+  /// Not before the record that took its name away is durable: from its first step on the child may overwrite clusters that
+  /// were the layer's, and a power loss that undid the removal would show that under the old name.
   func dismantle() {
     guard dismantling == nil, !isQuiescing, !isFaulted, !state.dying.isEmpty else { return }
     // Those without a child first: what they free needs no merging.
@@ -168,7 +174,18 @@ extension PoolEngine {
     let layer = childless ?? state.dying.last
     guard let layer else { return }
     dismantling = Dismantling(layer: layer)
-    resumeDismantling()
+    if isMetadataDurable { resumeDismantling() } else { joinSync(.dismantler) }
+  }
+
+  /// Leaves the layer in work as it is. Its name is gone, durably, and the next opening goes on; that is all that those who wait for
+  /// its end can be told.
+  func abandonDismantling() {
+    dismantling = nil
+    let waiters = layerWaiters
+    layerWaiters = []
+    release(claimsOf: Self.dismantlerHolder)
+    for waiter in waiters { actionDone(waiter.action, nil) }
+    if isQuiescing { checkQuiescent() }
   }
 
   /// Makes the next group of entries of the layer in work.
@@ -177,18 +194,16 @@ extension PoolEngine {
       dismantling = nil
       return
     }
-    if isQuiescing || isFaulted {
-      dismantling = nil
-      if isQuiescing { checkQuiescent() }
-      return
-    }
+    if isQuiescing || isFaulted { return abandonDismantling() }
     let child = layer.childCount == 0 ? nil : state.onlyChild(of: index)
     var entries: [MetadataEntry] = []
-    let limit = maximumGroupBytes / 2 / (96 + 16 * geometry.wordsPerCluster)
-    let lookupEnd = work.nextLogical + min(Self.dismantledLookups, layer.clusterCount - work.nextLogical)
+    var entryBytes = 0
+    // Mostly there is less of a thin layer than it is large.
+    let isBare = layer.allocated == 0 && layer.holeCount == 0
+    let lookupEnd = work.nextLogical + (isBare ? 0 : min(Self.dismantledLookups, layer.clusterCount - work.nextLogical))
     var logical = work.nextLogical
     var planned = 0
-    while logical < lookupEnd, planned <= max(limit, 1) {
+    while logical < lookupEnd {
       guard let step = state.planDying(index, child: child, logical: logical) else {
         logical += 1
         continue
@@ -200,28 +215,37 @@ extension PoolEngine {
         claimWaiters.append(Self.dismantlerHolder)
         return
       }
+      let stepBytes = step.entries.reduce(0) { $0 + $1.encodedBytes }
+      let isCopy = if case .copy = step { true } else { false }
+      // A group is one record at most, and a copy goes alone.
+      if planned > 0, isCopy || entryBytes + stepBytes > maximumGroupBytes {
+        claims.removeAll { $0.holder == Self.dismantlerHolder && $0.firstBlock == blocks }
+        break
+      }
       if case .copy(let from, let to, let mask, let then) = step {
-        // Alone: what was planned so far goes first.
-        if planned > 0 {
-          claims.removeAll { $0.holder == Self.dismantlerHolder && $0.firstBlock == blocks }
-          break
-        }
         work.copy = Copy(from: from, to: to, runs: mask.runs, isReading: true, then: then)
         work.stepEnd = logical + 1
         dismantling = work
         return copyNext()
       }
-      if case .entries(let planEntries) = step { entries += planEntries }
+      entries += step.entries
+      entryBytes += stepBytes
       planned += 1
       logical += 1
     }
     work.stepEnd = logical
     if entries.isEmpty {
       work.nextLogical = logical
-      if logical < layer.clusterCount {
+      if logical < layer.clusterCount && !isBare {
         dismantling = work
         // Later, as others want to be heard.
         return disk.postpone(token: Token.dismantler)
+      }
+      // Both would say what the child's parent and size are.
+      if let child, let heir = state.layers[child], growing.contains(heir.id) {
+        work.isHeld = true
+        dismantling = work
+        return
       }
       work.isEnding = true
       entries = state.planEnd(index, child: child)
@@ -251,12 +275,10 @@ extension PoolEngine {
     guard var copy = dismantling?.copy else { return resumeDismantling() }
     if result < 0 {
       // The layer stays; the next opening tries again.
-      report.note(copy.isReading ? .read : .write, code: -result, replica: .none, offsetBytes: 0)
-      dismantling = nil
+      report.note(
+        copy.isReading ? .read : .write, code: -result, replica: .none, offsetBytes: 0, storageOffsetBytes: disk.takeFailedOffset())
       state.dying.removeAll()
-      release(claimsOf: Self.dismantlerHolder)
-      if isQuiescing { checkQuiescent() }
-      return
+      return abandonDismantling()
     }
     if copy.isReading {
       if sums != nil {
@@ -277,13 +299,19 @@ extension PoolEngine {
     copyNext()
   }
 
-  /// The copied blocks are durable.
+  /// The copied blocks are durable, or the removal of the layer's name is.
   func dismantlerFlushed() {
-    guard let copy = dismantling?.copy else { return }
+    guard let copy = dismantling?.copy else { return resumeDismantling() }
     dismantling!.copy = nil
     state.clusters.unrecorded.remove(copy.to)
     if sums != nil { takeSums(of: copy.then) }
-    stage(copy.then, .dismantler)
+    // Checksums of blocks that hold no data yet mean nothing by themselves: where all is too much for a record they go before.
+    var entries = copy.then
+    if entries.reduce(0, { $0 + $1.encodedBytes }) > maximumGroupBytes {
+      entries = copy.then.filter { if case .sums = $0 { false } else { true } }
+      for carried in copy.then { if case .sums = carried { stage([carried], .nobody) } }
+    }
+    stage(entries, .dismantler)
   }
 
   func dismantlerCommitted() {
@@ -312,7 +340,7 @@ extension PoolEngine {
   }
 
   func checkQuiescent() {
-    guard busySlots == 0, !hasAnswers, !isJournalBusy, stagedGroups.isEmpty, !isSyncing, syncWaiters.isEmpty, checkpoint == nil,
+    guard busySlots == 0, !hasAnswers, commits.isEmpty, stagedGroups.isEmpty, !isSyncing, syncWaiters.isEmpty, checkpoint == nil,
       cleanerStep == .idle || isFaulted, readying.isEmpty, dismantling == nil, actions.isEmpty, sums?.isIdle ?? true, let body = quiescent
     else { return }
     quiescent = nil

@@ -29,8 +29,10 @@ extension PoolEngine {
 
   // MARK: Replicas
 
-  /// Makes a replica that reads zeros. Thick ones are written with zeros before the answer; a crash before that leaves one that has
-  /// taken only part of its space.
+  /// Makes a replica that reads zeros.
+  ///
+  /// Steps of a thick one: (1) a layer without a name; (2) it is written with zeros, durably; (3) the replica is named. A crash before (3)
+  /// leaves a layer that nobody names, so the next opening gives its space back.
   func createReplica(
     id: Identifier, volumeID: Identifier, sizeBytes: UInt64, blockSizeBytes: UInt32, isThick: Bool, done: @escaping Done
   ) {
@@ -48,24 +50,37 @@ extension PoolEngine {
     let (layer, order) = nextNumbers()
     let header = ReplicaHeader(
       id: id, volumeID: volumeID, layer: layer, sizeBytes: sizeBytes, blockSizeBytes: blockSizeBytes, isThick: isThick, order: order)
-    change([.putLayer(id: layer, parent: 0, clusterCount: clusterCount(sizeBytes)), .putReplica(header)]) { [self] error in
+    let named: Done = { [self] error in
       busy.remove(id)
-      guard error == nil, isThick else { return done(error) }
-      fill(id, sizeBytes: sizeBytes, done)
+      done(error)
+    }
+    let putLayer = MetadataEntry.putLayer(id: layer, parent: 0, clusterCount: clusterCount(sizeBytes))
+    if !isThick { return change([putLayer, .putReplica(header)], named) }
+    change([putLayer]) { [self] error in
+      if let error { return named(error) }
+      fill(header, from: 0) { [self] error in
+        guard let error else { return change([.putReplica(header)], named) }
+        state.dying.append(layer)
+        whenDismantled(layer) { _ in named(error) }
+      }
     }
   }
 
-  private func fill(_ id: Identifier, sizeBytes: UInt64, _ done: @escaping Done) {
-    let device = open(id)
+  /// Writes zeros into a layer from `start` to the size of the replica that shall have them, durably.
+  private func fill(_ header: ReplicaHeader, from start: UInt64, _ done: @escaping Done) {
+    guard let layerIndex = state.layerIndexes[header.layer] else { preconditionFailure("a layer that its caller keeps") }
+    let device = add(
+      Device(replica: header.id, layerIndex: layerIndex, isThick: true, isOpen: true, isHeld: false, changing: 0, inFlight: 0))
     let filler = ThickFiller { [self] status in
       close(device)
-      guard status != .success else { return done(nil) }
-      deleteReplica(id: id) { [self] _ in done(.noSpace(pool: name, neededBytes: sizeBytes, freeBytes: 0)) }
+      if status == .success { return done(nil) }
+      if isFaulted { return done(.faulted(pool: name, detail: report.message ?? "")) }
+      done(.noSpace(pool: name, neededBytes: header.sizeBytes - start, freeBytes: UInt64(state.freeCount) << geometry.clusterShift))
     }
     fillers.append(filler)
     unsafe submit(
-      BlockRequest(.writeZeroes, offsetBytes: 0, byteCount: sizeBytes, forceUnitAccess: true, token: 0), device: device, for: filler,
-      isAccepted: true)
+      BlockRequest(.writeZeroes, offsetBytes: start, byteCount: header.sizeBytes - start, forceUnitAccess: true, token: 0),
+      device: device, for: filler, isAccepted: true)
   }
 
   /// Why a replica of this name and size cannot be made.
@@ -75,6 +90,7 @@ extension PoolEngine {
   }
 
   private func shortage(_ addedBytes: UInt64) -> PoolError? {
+    if state.lastLayerID >= PoolState.lastLayerLimit - 1 { return .metadataFull(pool: name) }
     let (promised, overflow) = state.promisedBytes.addingReportingOverflow(addedBytes)
     let total = UInt64(geometry.clusterCount) << geometry.clusterShift
     let (product, isHuge) = total.multipliedReportingOverflow(by: UInt64(state.options.overcommitPercent))
@@ -120,6 +136,9 @@ extension PoolEngine {
   }
 
   /// Makes a replica larger; what is added reads zeros.
+  ///
+  /// Steps of a thick one: (1) its layer becomes larger; (2) what is added is written with zeros, durably; (3) the replica becomes
+  /// larger. A crash before (3), or an error, leaves space that the replica has and does not use until it grows again or is deleted.
   func growReplica(id: Identifier, sizeBytes: UInt64, done: @escaping Done) {
     guard var header = state.replicas[id]?.header else { return done(.unknownReplica(pool: name, id: id)) }
     guard sizeBytes >= header.sizeBytes, geometry.isPossible(sizeBytes: sizeBytes, blockSizeBytes: header.blockSizeBytes) else {
@@ -127,13 +146,46 @@ extension PoolEngine {
     }
     if busy.contains(id) { return done(.replicaInUse(pool: name, id: id)) }
     if let error = shortage(sizeBytes - header.sizeBytes) { return done(error) }
-    busy.insert(id)
-    header.sizeBytes = sizeBytes
+    let addedClusters = clusterCount(sizeBytes) - clusterCount(header.sizeBytes)
+    if header.isThick, Int(addedClusters) > state.freeCount {
+      return done(
+        .noSpace(
+          pool: name, neededBytes: UInt64(addedClusters) << geometry.clusterShift,
+          freeBytes: UInt64(state.freeCount) << geometry.clusterShift))
+    }
     let parent = state.layerIndexes[header.layer].flatMap { state.layers[$0]?.parent } ?? Layer.none
     let parentID = parent == Layer.none ? 0 : state.layers[parent]!.id
-    change([.putLayer(id: header.layer, parent: parentID, clusterCount: clusterCount(sizeBytes)), .putReplica(header)]) { [self] error in
+    if let work = dismantling, work.isEnding, work.layer == parentID {
+      // Its last record gives the replica's layer another parent.
+      busy.insert(id)
+      let retry = register { [self] _ in
+        busy.remove(id)
+        growReplica(id: id, sizeBytes: sizeBytes, done: done)
+      }
+      layerWaiters.append((work.layer, retry))
+      return
+    }
+    busy.insert(id)
+    growing.insert(header.layer)
+    let oldBytes = header.sizeBytes
+    header.sizeBytes = sizeBytes
+    let layer = header.layer
+    let grown: Done = { [self] error in
       busy.remove(id)
       done(error)
+    }
+    let putLayer = MetadataEntry.putLayer(id: layer, parent: parentID, clusterCount: clusterCount(sizeBytes))
+    change(header.isThick ? [putLayer] : [putLayer, .putReplica(header)]) { [self] error in
+      growing.remove(layer)
+      if dismantling?.isHeld == true {
+        dismantling!.isHeld = false
+        resumeDismantling()
+      }
+      if error != nil || !header.isThick || sizeBytes == oldBytes { return grown(error) }
+      fill(header, from: oldBytes) { [self] error in
+        if let error { return grown(error) }
+        change([.putReplica(header)], grown)
+      }
     }
   }
 
@@ -149,6 +201,7 @@ extension PoolEngine {
     if busy.contains(replica) { return done(.replicaInUse(pool: name, id: replica)) }
     if let error = shortage(0) { return done(error) }
     busy.formUnion([id, replica])
+    freezing.insert(replica)
     for index in devices.indices where devices[index].isOpen && devices[index].replica == replica { devices[index].isHeld = true }
     let number = register { [self] error in
       if let error { return snapshotEnded(id, replica, error, done) }
@@ -186,6 +239,7 @@ extension PoolEngine {
 
   private func snapshotEnded(_ id: Identifier, _ replica: Identifier, _ error: PoolError?, _ done: @escaping Done) {
     busy.subtract([id, replica])
+    freezing.remove(replica)
     if let layer = state.replicas[replica]?.header.layer, let layerIndex = state.layerIndexes[layer] {
       for index in devices.indices where devices[index].isOpen && devices[index].replica == replica {
         devices[index].isHeld = false
@@ -244,6 +298,9 @@ extension PoolEngine {
     guard regions.allSatisfy({ $0.lowerBound >= 0 && $0.upperBound <= count }), UInt64(count) <= MetadataEntry.maximumRegions else {
       return done(.invalidRegion(pool: name, replica: id))
     }
+    if case .missed(let peer) = set, !replica.missed.contains(where: { $0.peer == peer }), !hasRoom(forPeerOf: replica) {
+      return done(.metadataFull(pool: name))
+    }
     if set == .activity && isMember {
       let added = regions.reduce(0) { $0 + $1.reduce(0) { $0 + (replica.activity.contains($1) ? 0 : 1) } }
       if added == 0 && journal?.durableSequence == journal?.writtenSequence { return done(nil) }
@@ -251,10 +308,28 @@ extension PoolEngine {
         return done(.activityLogFull(pool: name, replica: id, regionCount: replica.activity.count))
       }
     }
-    change(
-      regions.map {
-        .regions(replica: id, set: set, first: UInt32($0.lowerBound), count: UInt32($0.count), isMember: isMember)
-      }, done)
+    if isFaulted { return done(.faulted(pool: name, detail: report.message ?? "")) }
+    // As many as a record takes; the last record makes those before it durable too.
+    var entries: [MetadataEntry] = []
+    for range in regions {
+      entries.append(.regions(replica: id, set: set, first: UInt32(range.lowerBound), count: UInt32(range.count), isMember: isMember))
+      if (entries.count + 1) * Self.regionsEntryBytes > maximumGroupBytes {
+        stage(entries, .nobody)
+        entries = []
+      }
+    }
+    change(entries, done)
+  }
+
+  /// What `regions` takes in a record.
+  private static let regionsEntryBytes = 42
+
+  /// Whether a checkpoint will have room for what one more peer missed.
+  private func hasRoom(forPeerOf replica: ReplicaState) -> Bool {
+    guard replica.missed.count < ReplicaClaim.maximumMembers else { return false }
+    if journal == nil || replica.missed.count < PoolState.promisedPeers { return true }
+    let added = state.regionSetBytes(sizeBytes: replica.header.sizeBytes)
+    return state.promisedObjectBytes + added <= Superblock.objectBytes(deviceBytes: superblock.deviceBytes)
   }
 
   /// Forgets what a peer missed: it is equal again, or gone for good.
@@ -287,11 +362,15 @@ extension PoolEngine {
     }
     let device = Device(
       replica: id, layerIndex: layerIndex, isThick: replica.header.isThick, isOpen: true,
-      isHeld: drainWaiters.contains { $0.replica == id }, changing: 0, inFlight: 0)
+      isHeld: freezing.contains(id), changing: 0, inFlight: 0)
     if replica.bootID != bootID, !isFaulted {
       let hasLost = replica.bootID != .none && replica.activity.count > 0
       stage([.opened(replica: id, bootID: bootID, mayHaveLostCache: replica.mayHaveLostCache || hasLost)], .nobody)
     }
+    return add(device)
+  }
+
+  private func add(_ device: Device) -> Int {
     if let free = devices.firstIndex(where: { !$0.isOpen && $0.inFlight == 0 }) {
       devices[free] = device
       return free

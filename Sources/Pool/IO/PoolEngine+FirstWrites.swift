@@ -50,7 +50,8 @@ extension PoolEngine {
 
   /// Steps: (1) the blocks are claimed and a cluster is found or reserved, in memory; (2) data is written, blocks that are
   /// written in part filled up from the parents before; (3) where needed the data is flushed; (4) the record is written; (5) the
-  /// blocks count, and the request is answered. A crash before (4) leaves the blocks as they were.
+  /// blocks count, and the request is answered. A crash before (4) leaves the blocks as they were. In a cluster of zeros, over
+  /// no data of a parent, (2) and (4) go at once: a record without its data shows zeros, as before.
   ///
   /// With checksums overwrites go the same way, as they take part in a record too.
   func firstWrite(_ index: Int32, _ deviceIndex: Int, _ found: Int?, isOverwrite: Bool) {
@@ -158,11 +159,37 @@ extension PoolEngine {
     unsafe slot.pointee.phase = .writingBody
     if from >= to { return dataWritten(index) }
     let bytes = unsafe slot.pointee.buffer == nil ? source(slot) : source(slot) + Int(from &- offset)
+    let isAlone = unsafe slot.pointee.needsOrder
+    if !isAlone {
+      unsafe slot.pointee.phase = .writingBoth
+      unsafe slot.pointee.failure = 0
+      unsafe slot.pointee.isWritingData = true
+      unsafe slot.pointee.isWritingRecord = true
+    }
     unsafe enterEpoch(slot)
     unsafe disk.write(
       token: Int(index), from: bytes, byteCount: Int(to &- from),
       offsetBytes: geometry.storageOffset(cluster: cluster(slot)) &+ (from & (geometry.clusterBytes &- 1)), durably: false)
+    if !isAlone { stageWritten(index) }
   }
+
+  /// Data or record of a first write has ended.
+  func bothWritten(_ index: Int32, failure: Int32) {
+    let slot = unsafe slots + Int(index)
+    if unsafe failure < 0 && slot.pointee.failure == 0 { unsafe slot.pointee.failure = failure }
+    if unsafe slot.pointee.isWritingData || slot.pointee.isWritingRecord { return }
+    switch unsafe slot.pointee.failure {
+    case 0: committed(index)
+    case Self.recordFailure:
+      release(claimsOf: index)
+      unsafe doneChanging(slot)
+      finish(index, .writeFault)
+    case let code: failed(index, .writingBoth, code)
+    }
+  }
+
+  /// No errno: the pool has said what happened to its journal.
+  static let recordFailure = Int32.min
 
   func firstWriteCompleted(_ index: Int32, _ phase: Phase) {
     switch phase {
@@ -180,13 +207,13 @@ extension PoolEngine {
     joinSync(.slot(index))
   }
 
-  /// The data is where it shall be: its entries join the next record.
+  /// Its entries join the next record: as a rule the data is where it shall be.
   func stageWritten(_ index: Int32) {
     let slot = unsafe slots + Int(index)
     let (offset, end) = unsafe (slot.pointee.offset, slot.pointee.pieceEnd)
     let logical = UInt32(offset >> geometry.clusterShift)
     let base = UInt64(logical) << (geometry.clusterShift &- PoolGeometry.blockShift)
-    unsafe slot.pointee.phase = .committing
+    if unsafe slot.pointee.phase != .writingBoth { unsafe slot.pointee.phase = .committing }
     let layerIndex = unsafe devices[Int(slot.pointee.device)].layerIndex
     var entries: [MetadataEntry] = []
     let (first, stop) = (Int(offset >> PoolGeometry.blockShift &- base), Int((end &+ 4095) >> PoolGeometry.blockShift &- base))
@@ -200,9 +227,10 @@ extension PoolEngine {
     stage(entries, .slot(index))
   }
 
-  /// A record with entries of this slot was written.
+  /// A record with entries of this slot was written, or, of a first write, that and the data.
   func committed(_ index: Int32) {
     let slot = unsafe slots + Int(index)
+    if let sums { unsafe sums.slots[Int(index)].isWriting = false }
     unsafe movePast(slot)
     release(claimsOf: index)
     unsafe doneChanging(slot)
@@ -210,6 +238,20 @@ extension PoolEngine {
   }
 
   // MARK: Trims
+
+  /// Whether a checkpoint has room for what these entries add: as many holes as there are clusters. Holes cost no cluster, so clones
+  /// that are trimmed could otherwise make any number of them.
+  private func hasRoom(forHolesIn entries: [MetadataEntry]) -> Bool {
+    func added(_ entry: MetadataEntry) -> Int {
+      guard case .holes(let layer, let logical, _) = entry else { return 0 }
+      return state.holes[.init(layer: layer, logical: logical)] == nil ? 1 : 0
+    }
+    let count = entries.reduce(0) { $0 + added($1) }
+    if journal == nil || count == 0 || state.holes.count + count <= geometry.clusterCount / 2 { return true }
+    let staged = stagedEntries.reduce(0) { $0 + added($1) }
+    let waiting = commits.reduce(staged) { $1.entries.reduce($0) { $0 + added($1) } }
+    return state.holes.count + waiting + count <= geometry.clusterCount
+  }
 
   /// Clusters that one step of a trim looks at.
   private static let trimLookups: UInt64 = 4096
@@ -243,6 +285,10 @@ extension PoolEngine {
       let first = Int((max(offset, base) &- base) >> PoolGeometry.blockShift)
       let stop = Int((min(end, base &+ geometry.clusterBytes) &- base) >> PoolGeometry.blockShift)
       state.planTrim(layerIndex: layerIndex, logical: UInt32(logical), first: first, stop: stop) { entries.append($0) }
+    }
+    guard hasRoom(forHolesIn: entries) else {
+      release(claimsOf: index)
+      return finish(index, .capacityExceeded)
     }
     devices[deviceIndex].changing += 1
     if entries.isEmpty {

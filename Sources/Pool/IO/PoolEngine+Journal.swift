@@ -14,67 +14,116 @@ extension PoolEngine {
     precondition(byteCount <= maximumGroupBytes, "a group of entries that fits into no record")
     stagedEntries += entries
     stagedGroups.append(StagedGroup(entryCount: entries.count, byteCount: byteCount, waiter: waiter))
-    commitNext()
+    postCommit()
   }
 
-  /// Writes the next record if there is something for it and none is in flight.
+  /// Writes what is staged later in this pass, so that all that comes in one pass shares a record.
+  func postCommit() {
+    if isCommitPosted { return }
+    isCommitPosted = true
+    disk.postpone(token: Token.commit)
+  }
+
+  /// Writes the next records, as long as there is something for them and room.
   func commitNext() {
-    if isJournalBusy || stagedGroups.isEmpty { return }
     if isFaulted { return failStaged() }
-    guard let maximum = journal?.maximumBodyBytes else {
-      take(groups: stagedGroups.count)
-      isJournalBusy = true
-      return disk.postpone(token: Token.journal)
+    // The state is what the journal says up to its head only when no record is in flight.
+    if wantsCheckpoint && commits.isEmpty { beginCheckpoint() }
+    while !wantsCheckpoint, !stagedGroups.isEmpty, commits.count < Self.commitLimit {
+      guard journal != nil else {
+        if !commits.isEmpty { return }
+        take(groups: stagedGroups.count, buffer: 0, sequence: 0)
+        return disk.postpone(token: Token.journal)
+      }
+      if !writeRecord() { return }
     }
+  }
+
+  /// False if the journal is full, until the checkpoint in progress, or the next, lets it go on.
+  private func writeRecord() -> Bool {
+    let maximum = maximumGroupBytes
     var groups = 0
     var byteCount = 0
     while groups < stagedGroups.count, byteCount + stagedGroups[groups].byteCount <= maximum {
       byteCount += stagedGroups[groups].byteCount
       groups += 1
     }
-    // Full until the checkpoint in progress lets it go on.
-    guard journal!.hasRoom(bodyBytes: byteCount) else { return beginCheckpoint() }
-    let body = Array(stagedBytes.bytes.prefix(byteCount))
-    var rest = ByteWriter()
-    rest.append(bytes: stagedBytes.bytes.dropFirst(byteCount))
-    stagedBytes = rest
-    take(groups: groups)
+    guard journal!.hasRoom(bodyBytes: byteCount) else {
+      if checkpoint == nil {
+        wantsCheckpoint = true
+        if commits.isEmpty { beginCheckpoint() }
+      }
+      return false
+    }
+    let sequence = journal!.head.sequence
+    let body: [UInt8]
+    if byteCount == stagedBytes.bytes.count {
+      body = stagedBytes.bytes
+      stagedBytes = ByteWriter()
+    } else {
+      body = Array(stagedBytes.bytes.prefix(byteCount))
+      var rest = ByteWriter()
+      rest.append(bytes: stagedBytes.bytes.dropFirst(byteCount))
+      stagedBytes = rest
+    }
+    guard let buffer = (0..<Self.commitLimit).first(where: { number in !commits.contains { $0.buffer == number } }) else {
+      preconditionFailure("a record for which there is no buffer")
+    }
+    take(groups: groups, buffer: buffer, sequence: sequence)
     let (offset, bytes) = journal!.seal(body: body)
-    unsafe bytes.withUnsafeBytes { unsafe journalBuffer.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
-    isJournalBusy = true
-    unsafe disk.write(token: Token.journal, from: journalBuffer, byteCount: bytes.count, offsetBytes: offset, durably: false)
+    let memory = unsafe journalBuffers + buffer * MetadataRecord.limitBytes
+    unsafe bytes.withUnsafeBytes { unsafe memory.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+    unsafe disk.write(token: Token.journal + buffer, from: memory, byteCount: bytes.count, offsetBytes: offset, durably: false)
+    return true
   }
 
-  private func take(groups count: Int) {
-    let entryCount = stagedGroups.prefix(count).reduce(0) { $0 + $1.entryCount }
-    committingEntries = Array(stagedEntries.prefix(entryCount))
-    stagedEntries.removeFirst(entryCount)
-    committingWaiters = stagedGroups.prefix(count).map(\.waiter)
-    stagedGroups.removeFirst(count)
+  private func take(groups count: Int, buffer: Int, sequence: UInt64) {
+    let waiters = stagedGroups.prefix(count).map(\.waiter)
+    let entries: [MetadataEntry]
+    if count == stagedGroups.count {
+      entries = stagedEntries
+      stagedEntries = []
+      stagedGroups.removeAll(keepingCapacity: true)
+    } else {
+      let entryCount = stagedGroups.prefix(count).reduce(0) { $0 + $1.entryCount }
+      entries = Array(stagedEntries.prefix(entryCount))
+      stagedEntries.removeFirst(entryCount)
+      stagedGroups.removeFirst(count)
+    }
+    commits.append(Commit(buffer: buffer, sequence: sequence, entries: entries, waiters: waiters, result: nil))
   }
 
-  func journalCompleted(_ result: Int32) {
-    isJournalBusy = false
-    let waiters = committingWaiters
-    committingWaiters = []
-    if result < 0 {
-      fault(.write, code: -result, what: "the journal")
-      for waiter in waiters { failed(waiter) }
-      return
+  func journalCompleted(_ buffer: Int, _ result: Int32) {
+    guard let position = commits.firstIndex(where: { $0.buffer == buffer }) else { preconditionFailure("a record that nobody wrote") }
+    commits[position].result = result
+    // A record counts when all before it are there.
+    while let result = commits.first?.result {
+      let commit = commits.removeFirst()
+      if result < 0 && !isJournalBroken {
+        isJournalBroken = true
+        fault(.write, code: -result, what: "the journal")
+      }
+      if isJournalBroken {
+        for waiter in commit.waiters { failed(waiter) }
+      } else {
+        recordEnded(commit)
+      }
     }
-    let sequence = journal.map { $0.head.sequence - 1 } ?? 0
-    journal?.writtenSequence = sequence
-    for entry in committingEntries { state.apply(entry, sequence: sequence, epoch: epoch) }
-    committingEntries = []
-    // Between two records: the state is what the journal says up to its head.
-    if let journal, journal.usedBytes > journal.byteCount / 2 || (sums?.journaledCount ?? 0) > BlockSums.journaledLimit {
-      beginCheckpoint()
-    }
-    for waiter in waiters { recordWritten(waiter) }
-    commitNext()
+    postCommit()
     if state.quarantinedCount > 0 { freedSomething() }
     dismantle()
     if isQuiescing { checkQuiescent() }
+  }
+
+  private func recordEnded(_ commit: Commit) {
+    journal?.writtenSequence = commit.sequence
+    for entry in commit.entries { state.apply(entry, sequence: commit.sequence, epoch: epoch) }
+    if let journal, checkpoint == nil,
+      journal.usedBytes > journal.byteCount / 2 || (sums?.journaledCount ?? 0) > BlockSums.journaledLimit
+    {
+      wantsCheckpoint = true
+    }
+    for waiter in commit.waiters { recordWritten(waiter) }
   }
 
   /// Freed clusters come back when their record is durable; many are worth a flush of their own.
@@ -85,7 +134,10 @@ extension PoolEngine {
 
   private func recordWritten(_ waiter: Waiter) {
     switch waiter {
-    case .slot(let index): committed(index)
+    case .slot(let index):
+      guard unsafe slots[Int(index)].phase == .writingBoth else { return committed(index) }
+      unsafe slots[Int(index)].isWritingRecord = false
+      bothWritten(index, failure: 0)
     case .action(let number): joinSync(.action(number))
     case .cleaner: cleanerCommitted()
     case .readier: joinSync(.readier)
@@ -155,7 +207,7 @@ extension PoolEngine {
 
   /// Metadata cannot be written: nothing changes any more, and reads go on.
   func fault(_ operation: PoolReport.Operation, code: Int32, what: String) {
-    report.fault(operation, code: code, what: what)
+    report.fault(operation, code: code, what: what, offsetBytes: disk.takeFailedOffset())
     failStaged()
     let waiters = syncWaiters
     syncWaiters = []
@@ -168,6 +220,7 @@ extension PoolEngine {
       if unsafe slots[Int(index)].operation == .read { advance(index) } else { finish(index, .writeFault) }
     }
     if parked.contains(Self.sweeperHolder) { sweepNext() }
+    if parked.contains(Self.dismantlerHolder) { abandonDismantling() }
     if isQuiescing { checkQuiescent() }
   }
 
@@ -184,6 +237,10 @@ extension PoolEngine {
     case .slot(let index):
       let slot = unsafe slots + Int(index)
       let phase = unsafe slot.pointee.phase
+      if phase == .writingBoth {
+        unsafe slot.pointee.isWritingRecord = false
+        return bothWritten(index, failure: Self.recordFailure)
+      }
       if phase == .awaitingOrder || phase == .committing {
         release(claimsOf: index)
         unsafe doneChanging(slot)
@@ -194,7 +251,7 @@ extension PoolEngine {
       cleanerStep = .idle
       cleaning = nil
     case .readier: readying = []
-    case .dismantler: dismantling = nil
+    case .dismantler: abandonDismantling()
     case .checkpoint: checkpoint = nil
     case .marker: marksFailed()
     case .sums: savingEnded()

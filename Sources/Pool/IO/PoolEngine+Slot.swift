@@ -10,6 +10,8 @@ extension PoolEngine {
     case overwriting
     /// A first write: the rest of its first and last block is read from the parents and written, then its own bytes are.
     case fillingHead, writingHead, fillingTail, writingTail, writingBody
+    /// Data and record of a first write, at once.
+    case writingBoth
     /// Its data must be durable before the record.
     case awaitingOrder
     /// Its record is on the way.
@@ -33,6 +35,8 @@ extension PoolEngine {
     var offset: UInt64
     var end: UInt64
     var pieceEnd: UInt64
+    /// Of `writingBoth`: -errno of the data, or `recordFailure`; 0 if neither failed.
+    var failure: Int32
     /// The pool's cluster of a first write.
     var cluster: Int32
     var device: Int32
@@ -42,7 +46,11 @@ extension PoolEngine {
     var isDurable: Bool
     /// Something was done that only a flush makes durable.
     var needsFlush: Bool
+    /// Data must not become durable after the record, or the block has to be filled up.
     var needsOrder: Bool
+    /// Of `writingBoth`: what has not ended.
+    var isWritingData: Bool
+    var isWritingRecord: Bool
     var epochParity: UInt8
   }
 
@@ -81,7 +89,9 @@ extension PoolEngine {
   }
 
   enum Token {
-    static let journal = 1024
+    /// One for each record in flight.
+    static let journal = 1030
+    static let commit = 1039
     static let sync = 1025
     static let checkpoint = 1026
     static let answers = 1027

@@ -6,8 +6,8 @@ import Reactor
 ///
 /// All of a pool lives on one thread, that of the reactor it is bound to: looking up where a block is needs no lock, and all first
 /// writes share one journal. Overwrites and reads cost one look-up and one disk operation. A first write writes its data, then its
-/// entries join the next record; one record is in flight at a time, and those that come meanwhile share the next (group
-/// commit). It is answered when the record was written (R17f).
+/// entries join the next record; few records are in flight at a time, and those that come meanwhile share the next (group
+/// commit). It is answered when data and record were written (R17f).
 ///
 /// Order that survives power loss (R17b): fresh clusters are zeros, durably, so a record that outlives its data shows zeros where
 /// zeros were. Where something else was (trimmed blocks, data of a parent, clusters of unknown content) the data is flushed first.
@@ -49,10 +49,13 @@ import Reactor
   var stagedEntries: [MetadataEntry] = []
   var stagedGroups: [StagedGroup] = []
   var stagedBytes = ByteWriter()
-  var committingEntries: [MetadataEntry] = []
-  var committingWaiters: [Waiter] = []
-  var isJournalBusy = false
-  let journalBuffer: UnsafeMutableRawPointer
+  /// Records being written, oldest first; they count in this order, whichever ends first.
+  var commits: [Commit] = []
+  /// A record could not be written: what follows on it does not count.
+  var isJournalBroken = false
+  var wantsCheckpoint = false
+  var isCommitPosted = false
+  let journalBuffers: UnsafeMutableRawPointer
 
   // Flushes: one in flight, those that come meanwhile share the next.
   var syncWaiters: [Waiter] = []
@@ -79,11 +82,29 @@ import Reactor
   var actions: [Int: (PoolError?) -> Void] = [:]
   var nextAction = 0
   var busy: Set<Identifier> = []
+  /// Layers whose replicas are being made larger.
+  var growing: Set<UInt32> = []
+  /// Replicas that are being frozen: what would change them waits.
+  var freezing: Set<Identifier> = []
   var layerWaiters: [(layer: UInt32, action: Int)] = []
   var drainWaiters: [(replica: Identifier, action: Int)] = []
   var bootID = Identifier.none
   /// They outlive their requests.
   var fillers: [ThickFiller] = []
+
+  /// Records in flight at once. More wait less for each other, and take more of the device.
+  static let commitLimit = 4
+
+  /// A record being written.
+  struct Commit {
+    /// Which of the buffers it is written from.
+    var buffer: Int
+    var sequence: UInt64
+    var entries: [MetadataEntry]
+    var waiters: [Waiter]
+    /// How its write ended, once it has.
+    var result: Int32?
+  }
 
   struct StagedGroup {
     var entryCount: Int
@@ -112,16 +133,16 @@ import Reactor
     canZero = true
     unsafe zeros = ZeroBuffer.shared.base
     unsafe slots = .allocate(capacity: Self.slotCount)
-    unsafe journalBuffer = .allocate(byteCount: MetadataRecord.limitBytes, alignment: 4096)
+    unsafe journalBuffers = .allocate(byteCount: Self.commitLimit * MetadataRecord.limitBytes, alignment: 4096)
     unsafe checkpointBuffer = .allocate(byteCount: MetadataRecord.limitBytes, alignment: 4096)
     unsafe copyBuffer = .allocate(byteCount: 64 << 10, alignment: 4096)
     let nobody = BlockClient()
     for index in 0..<Self.slotCount {
       unsafe (slots + index).initialize(
         to: Slot(
-          client: .passUnretained(nobody), clientToken: 0, buffer: nil, bounce: nil, offset: 0, end: 0, pieceEnd: 0, cluster: 0,
+          client: .passUnretained(nobody), clientToken: 0, buffer: nil, bounce: nil, offset: 0, end: 0, pieceEnd: 0, failure: 0, cluster: 0,
           device: 0, next: index + 1 < Self.slotCount ? Int32(index + 1) : -1, operation: .flush, phase: .idle, isDurable: false,
-          needsFlush: false, needsOrder: false, epochParity: 0))
+          needsFlush: false, needsOrder: false, isWritingData: false, isWritingRecord: false, epochParity: 0))
     }
     disk.engine = self
   }
@@ -129,7 +150,7 @@ import Reactor
   deinit {
     for index in 0..<Self.slotCount { unsafe slots[index].bounce?.deallocate() }
     unsafe slots.deallocate()
-    unsafe journalBuffer.deallocate()
+    unsafe journalBuffers.deallocate()
     unsafe checkpointBuffer.deallocate()
     unsafe copyBuffer.deallocate()
   }
@@ -255,6 +276,8 @@ import Reactor
       if unsafe slot.pointee.operation != .write && !devices[deviceIndex].isThick {
         let place = state.locate(layerIndex: layer, offset: offset, end: pieceEnd)
         if place.storageOffset == nil && place.byteCount == pieceEnd &- offset {
+          // It may be another's record that made them zeros.
+          unsafe slot.pointee.needsFlush = unsafe slot.pointee.needsFlush || !isMetadataDurable
           unsafe movePast(slot)
           return advance(index)
         }
@@ -311,7 +334,10 @@ import Reactor
   func completed(token: Int, result: Int32) {
     if token < Self.slotCount { return slotCompleted(Int32(truncatingIfNeeded: token), result) }
     switch token {
-    case Token.journal: journalCompleted(result)
+    case Token.journal..<Token.journal + Self.commitLimit: journalCompleted(token - Token.journal, result)
+    case Token.commit:
+      isCommitPosted = false
+      commitNext()
     case Token.sync: syncCompleted(result)
     case Token.checkpoint: checkpointCompleted(result)
     case Token.answers: giveAnswers()
@@ -329,6 +355,10 @@ import Reactor
       return advance(index)
     }
     unsafe leaveEpoch(slot)
+    if phase == .writingBoth {
+      unsafe slot.pointee.isWritingData = false
+      return bothWritten(index, failure: result)
+    }
     if result < 0 { return failed(index, phase, result) }
     switch phase {
     case .reading:
@@ -349,14 +379,19 @@ import Reactor
     unsafe slot.pointee.offset = unsafe slot.pointee.pieceEnd
   }
 
-  private func failed(_ index: Int32, _ phase: Phase, _ result: Int32) {
+  func failed(_ index: Int32, _ phase: Phase, _ result: Int32) {
     let slot = unsafe slots + Int(index)
     let isRead = phase == .reading || phase == .fillingHead || phase == .fillingTail
     unsafe report.note(
-      isRead ? .read : .write, code: -result, replica: devices[Int(slot.pointee.device)].replica, offsetBytes: slot.pointee.offset)
+      isRead ? .read : .write, code: -result, replica: devices[Int(slot.pointee.device)].replica, offsetBytes: slot.pointee.offset,
+      storageOffsetBytes: disk.takeFailedOffset())
     if phase != .reading {
       if sums != nil, phase != .fillingHead, phase != .fillingTail { noteFailedWrite(index) }
-      if phase != .overwriting { release(claimsOf: index) }
+      if phase != .overwriting {
+        // Parts of it may be there, in blocks that hold no data.
+        unsafe state.clusters.stale.insert(Int(UInt32(bitPattern: slot.pointee.cluster)))
+        release(claimsOf: index)
+      }
       unsafe doneChanging(slot)
     }
     let isRequestRead = unsafe slot.pointee.operation == .read

@@ -217,7 +217,7 @@ extension PoolEngine {
     }
   }
 
-  /// The data is written: its checksums join the record.
+  /// The checksums of a write join its record; the data may be on its way at the same time.
   func planSums(_ index: Int32, cluster: Int, first: Int, stop: Int, _ entries: inout [MetadataEntry]) {
     guard let sums else { return }
     let slot = unsafe slots + Int(index)
@@ -247,7 +247,6 @@ extension PoolEngine {
       entries.append(.unsettled(first: UInt32(page), count: 1))
     }
     entries.append(.sums(cluster: UInt32(cluster), first: UInt32(first), values: values))
-    unsafe own.pointee.isWriting = false
     if sums.dirtyCount > sums.frameCount / 4 { saveSums() }
   }
 

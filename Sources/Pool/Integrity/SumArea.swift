@@ -43,3 +43,29 @@ extension PoolGeometry {
   /// Pages of checksums that the pool needs.
   var sumPageCount: Int { (clusterCount * blocksPerCluster + blocksPerSumPage - 1) / blocksPerSumPage }
 }
+
+extension SumArea {
+  /// Puts checksums that only the journal has into their pages, when the pool goes on without that journal. Not durable before a flush.
+  ///
+  /// A page that is damaged in both places stays as it is.
+  func fold(_ changes: [UInt32: [UInt64]], poolID: Identifier, into storage: some MetadataStorage) throws(PoolError) {
+    let format = unsafe SumPage(poolID: poolID)
+    for number in changes.keys.sorted() {
+      let page = Int(number)
+      let bytes = try storage.read(offsetBytes: storageOffset(page: page), byteCount: 2 * Self.pageBytes)
+      guard bytes.count == 2 * Self.pageBytes else { continue }
+      let findings = (0..<2).map { place in
+        unsafe bytes.withUnsafeBytes { unsafe format.examine($0.baseAddress! + place * Self.pageBytes, number: page) }
+      }
+      guard let (place, sequence) = unsafe SumPage.choose(findings[0], findings[1]) else { continue }
+      var target = Array(bytes[place * Self.pageBytes..<(place + 1) * Self.pageBytes])
+      for change in changes[number] ?? [] {
+        let start = unsafe SumPage.headerBytes + Int(change >> 32) * 4
+        for byte in 0..<4 { target[start + byte] = UInt8(truncatingIfNeeded: change >> UInt64(8 * byte)) }
+      }
+      unsafe target.withUnsafeMutableBytes { unsafe format.seal($0.baseAddress!, number: page, sequence: sequence + 1) }
+      try storage.write(target, offsetBytes: storageOffset(page: page) + UInt64((1 - place) * Self.pageBytes))
+    }
+    try storage.synchronize()
+  }
+}

@@ -92,6 +92,16 @@ extension DiskFile {
     guard fdatasync(descriptor) == 0 else { throw .system(path: path, action: "make writes durable on", code: errno) }
   }
 
+  /// Writes zeros, so that a file has blocks there.
+  func writeZeros(offsetBytes: UInt64, byteCount: UInt64) throws(PoolError) {
+    var offset = offsetBytes
+    while offset < offsetBytes + byteCount {
+      let piece = min(offsetBytes + byteCount - offset, UInt64(ZeroBuffer.byteCount))
+      try unsafe write(ZeroBuffer.shared.base, byteCount: Int(piece), offsetBytes: offset)
+      offset += piece
+    }
+  }
+
   /// Makes a range (multiples of 4096) read as zeros, by the cheapest way the storage has.
   func zero(offsetBytes: UInt64, byteCount: UInt64) throws(PoolError) {
     precondition(offsetBytes % UInt64(Self.alignmentBytes) == 0 && byteCount % UInt64(Self.alignmentBytes) == 0)
@@ -99,12 +109,7 @@ extension DiskFile {
     var offset = offsetBytes
     let end = offsetBytes + byteCount
     while offset < end {
-      guard let currentMode = mode else {
-        let piece = min(end - offset, UInt64(ZeroBuffer.byteCount))
-        try unsafe write(ZeroBuffer.shared.base, byteCount: Int(piece), offsetBytes: offset)
-        offset += piece
-        continue
-      }
+      guard let currentMode = mode else { return try writeZeros(offsetBytes: offset, byteCount: end - offset) }
       let piece = min(end - offset, Self.zeroPieceBytes)
       let code = keelson_fallocate(descriptor, currentMode, offset, piece)
       if code == 0 {

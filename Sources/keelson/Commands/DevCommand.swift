@@ -19,6 +19,7 @@ extension Command {
           "pool-size", .size, help: "each node's pool, a sparse file of this size (default 20GiB, none if there is a --pool)"),
         OptionDeclaration(
           "pool", .text("[NAME=]mem:SIZE"), isRepeated: true, help: "a volatile pool in memory for each node, to measure without a disk"),
+        integrityOption,
         OptionDeclaration("port", .integer(1...65535), defaultText: "4420", help: "the first node's port; the others follow"),
         OptionDeclaration("listen", .text("ADDR"), defaultText: "127.0.0.1", help: "where nodes listen, 0.0.0.0 for everywhere"),
         OptionDeclaration("advertise", .text("ADDR"), help: "what nodes announce to hosts, if not --listen"),
@@ -57,20 +58,22 @@ extension Command {
     }
     let pools = try self.pools(arguments)
     for pool in pools {
-      if case .path(let path) = pool.location {
-        throw .usage(
-          "--pool '\(path)' is one file or device, but every node needs its own",
-          hint: "Use --pool-size for pools in files, or --pool mem:SIZE; 'keelson node' takes any.")
-      }
+      if case .memory = pool.location { continue }
+      throw .usage(
+        "--pool '\(pool.location)' is one file or device, but every node needs its own",
+        hint: "Use --pool-size for pools in files, or --pool mem:SIZE; 'keelson node' takes any.")
     }
     let listen = try numericHost(arguments.text("listen") ?? "", option: "listen")
-    return DevOptions(
+    var options = DevOptions(
       directory: DevDirectory(path: path), nodeCount: nodeCount,
       poolBytes: arguments.sizeBytes("pool-size") ?? (pools.isEmpty ? DevOptions.defaultPoolBytes : nil), memoryPools: pools,
       listenHost: listen, basePort: UInt16(port),
       advertiseHost: try arguments.text("advertise").map { text throws(CommandError) in try numericHost(text, option: "advertise") },
       engine: engine(arguments), reactorCount: arguments.integer("reactors") ?? 1,
       spinMicroseconds: arguments.integer("spin-microseconds") ?? 30)
+    options.integrity = integrity(arguments)
+    if options.integrity != .none && options.poolBytes == nil { throw noMemorySums }
+    return options
   }
 
   private static func numericHost(_ text: String, option: String) throws(CommandError) -> String {

@@ -14,7 +14,11 @@ extension Command {
 
   static let poolList = Command(
     CommandDeclaration(
-      ["pool", "list"], summary: "list the pools of all nodes", options: StoreAccess.options,
+      ["pool", "list"], summary: "list the pools of all nodes",
+      details: """
+        ALLOCATED is what replicas and snapshots have taken, PROMISED the sizes of all replicas together: thin replicas take space
+        as they are written. OVER-COMMIT is how much of its size a pool may promise.
+        """, options: StoreAccess.options,
       examples: [.init("keelson pool list", "where there is room for replicas")])
   ) { arguments, output in
     let pools = PoolView.all(in: try StoreAccess(arguments).cluster())

@@ -18,8 +18,10 @@ extension Command {
         OptionDeclaration("peer", .text("ADDR:PORT"), help: "where other nodes reach it, if not at --advertise"),
         OptionDeclaration(
           "pool", .text("[NAME=]PATH|mem:SIZE"), isRepeated: true,
-          help: "a pool in a file, on a disk, or volatile in memory; several with commas or several options"),
+          help: "a pool in a file, on a disk, or volatile in memory; several with commas or several options; "
+            + "drill:PATH loses what is not flushed when the node is killed, for tests only"),
         OptionDeclaration("pool-size", .size, help: "create pool files that are missing, sparse, in this size"),
+        integrityOption,
         OptionDeclaration("reactors", .integer(1...64), defaultText: "1", help: "threads for I/O, one per processor at most"),
         OptionDeclaration("processors", .text("LIST"), help: "the processors of the reactors, one each: 2,3"),
         engineOption,
@@ -45,6 +47,14 @@ extension Command {
   static let engineOption = OptionDeclaration(
     "io-engine", .choice(IOEngineChoice.allCases.map(\.rawValue)), defaultText: "auto",
     help: "the kernel's interface: auto takes io_uring where it is allowed")
+
+  static let integrityOption = OptionDeclaration(
+    "integrity", .choice(PoolIntegrity.allCases.map(\.rawValue)), defaultText: "none",
+    help: "checksums of the data in pools that are made now, verified by every read")
+
+  static func integrity(_ arguments: ParsedArguments) -> PoolIntegrity {
+    arguments.text("integrity").flatMap(PoolIntegrity.init(rawValue:)) ?? .none
+  }
 
   static func engine(_ arguments: ParsedArguments) -> IOEngineChoice {
     arguments.text("io-engine").flatMap(IOEngineChoice.init(rawValue:)) ?? .auto
@@ -104,11 +114,18 @@ extension Command {
         case .name(let reason): throw .usage("--pool '\(text)': \(reason)", hint: "Name it: NAME=PATH.")
         }
       }
+      pools[pools.count - 1].integrity = integrity(arguments)
       let added = pools[pools.count - 1]
       if pools.dropLast().contains(where: { $0.name == added.name }) {
         throw .usage("two pools are called '\(added.name)'", hint: "Name them apart: NAME=PATH.")
       }
     }
+    if integrity(arguments) != .none, pools.allSatisfy({ if case .memory = $0.location { true } else { false } }) {
+      throw Self.noMemorySums
+    }
     return pools
   }
+
+  static let noMemorySums = CommandError.usage(
+    "--integrity is for pools in files and on devices; a pool in memory keeps no checksums", hint: "Leave --integrity away.")
 }

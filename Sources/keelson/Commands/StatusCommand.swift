@@ -31,6 +31,7 @@ private struct Overview {
     for pool in pools where pool.state == "faulted" {
       problems.append("pool \(pool.name) of \(pool.node) is faulted\(pool.message.map { ": \($0)" } ?? "")")
     }
+    for pool in pools { if let errors = pool.errors { problems.append("pool \(pool.name) of \(pool.node): \(errors)") } }
     for volume in volumes where volume.state != .healthy {
       problems.append("volume \(volume.name) is \(volume.state.rawValue)\(volume.message.map { ": \($0)" } ?? "")")
     }

@@ -18,19 +18,22 @@ extension Command {
           "replicas", .integer(1...VolumeSpec.maximumReplicaCount), defaultText: "2", help: "on how many nodes each block lies"),
         OptionDeclaration(
           "block-size", .choice(["512", "4096"]), defaultText: "512", help: "bytes per logical block, as hosts see it"),
+        OptionDeclaration("thick", .flag, help: "take all of its space now, instead of as it is written; that takes time"),
       ] + waitOptions + StoreAccess.options,
       examples: [
         .init("keelson volume create db --size 1GiB --replicas 2", "every write is on two nodes before it is acknowledged"),
         .init("keelson volume create scratch --size 10GiB --replicas 1 --block-size 4096", "one copy, blocks of 4 KiB"),
+        .init("keelson volume create log --size 5GiB --thick --wait 5m", "its writes never find a pool full"),
       ])
   ) { arguments, output in
     let name = arguments.positional("NAME") ?? ""
     let spec = VolumeSpec(
       name: name, sizeBytes: arguments.sizeBytes("size") ?? 0, replicaCount: arguments.integer("replicas") ?? 2,
-      blockSizeBytes: arguments.text("block-size") == "4096" ? 4096 : 512, createdAt: Date.now)
+      blockSizeBytes: arguments.text("block-size") == "4096" ? 4096 : 512, isThick: arguments.flag("thick"), createdAt: Date.now)
     try spec.validate()
     let access = try StoreAccess(arguments)
     if !arguments.flag("no-wait") { try access.requireRunning("create volume \(name)") }
+    try refuseIfTooLarge(spec, in: try access.cluster())
     try VolumeRequests.create(spec, in: access.store)
     if arguments.flag("no-wait") {
       let volume = VolumeView(spec, in: try access.cluster())
@@ -59,6 +62,19 @@ extension Command {
     }
     output.write(json: volume.json, text: volume.text)
     return .success
+  }
+
+  /// Throws if no pools have room for the volume, whatever nodes come back: waiting would be in vain.
+  private static func refuseIfTooLarge(_ spec: VolumeSpec, in cluster: ClusterState) throws(CommandError) {
+    // That there is one already is the better answer.
+    if cluster.volume(name: spec.name) != nil { return }
+    guard
+      let reason = Placement.capacityRefusal(
+        sizeBytes: spec.sizeBytes, replicaCount: spec.replicaCount, isThick: spec.isThick, nodes: cluster.placementNodes)
+    else { return }
+    throw CommandError(
+      "no_capacity", "volume \(spec.name) cannot be placed: it \(reason)",
+      hint: "Delete volumes, make pools larger (keelson pool grow), or add some; 'keelson pool list' shows what is promised.")
   }
 
   static let volumeDelete = Command(

@@ -25,6 +25,7 @@ extension VolumeView {
       .init("replicas", .array(replicaValues)),
       .init("paths", .array(pathValues)),
     ]
+    if let isThick { members.append(.init("thick", .bool(isThick))) }
     if let message { members.append(.init("message", .string(message))) }
     return .object(members)
   }
@@ -45,9 +46,12 @@ extension PoolView {
   var json: JSONValue {
     var members: [JSONValue.Member] = [
       .init("name", .string(name)), .init("node", .string(node)), .init("uuid", .string(uuid)), .init("kind", .string(kind)),
-      .init("path", .string(path)), .init("size", .unsigned(size)), .init("free", .unsigned(free)), .init("promised", .unsigned(promised)),
+      .init("path", .string(path)), .init("size", .unsigned(size)), .init("allocated", .unsigned(allocated)),
+      .init("free", .unsigned(free)), .init("promised", .unsigned(promised)),
+      .init("overcommit", overcommit.map { .unsigned(UInt64($0)) } ?? .null), .init("cluster_size", .unsigned(clusterSize)),
       .init("state", .string(state)),
     ]
+    if let errors { members.append(.init("errors", .string(errors))) }
     if let message { members.append(.init("message", .string(message))) }
     return .object(members)
   }

@@ -32,7 +32,8 @@ extension VolumeView {
   func text(_ style: TextStyle) -> String {
     var text = "volume \(style.applied(.bold, to: name)) is \(style.applied(tone(of: state.rawValue), to: state.rawValue))"
     text += message.map { ": \($0)\n" } ?? "\n"
-    text += "  id      \(id)\n  size    \(ByteSize.text(size)) in blocks of \(blockSize) bytes\n"
+    text +=
+      "  id      \(id)\n  size    \(ByteSize.text(size)) in blocks of \(blockSize) bytes\(isThick == true ? ", thick: all of its space is taken" : "")\n"
     if let nexus { text += "  nexus   on \(nexus.node)\n" }
     if !replicas.isEmpty {
       var table = TextTable([.init("replica"), .init("node"), .init("pool"), .init("state")])
@@ -88,18 +89,21 @@ extension Collection where Element == PoolView {
     { style in
       if isEmpty { return "No pools. A node gets one with: keelson node ... --pool PATH\n" }
       var table = TextTable([
-        .init("node"), .init("name"), .init("state"), .init("kind"), .init("size", .right), .init("free", .right),
-        .init("promised", .right), .init("path"),
+        .init("node"), .init("name"), .init("state"), .init("kind"), .init("size", .right), .init("allocated", .right),
+        .init("free", .right), .init("promised", .right), .init("over-commit", .right), .init("path"),
       ])
       for pool in self {
         table.add([
           .init(pool.node), .init(pool.name), .init(pool.state, tone(of: pool.state)),
-          .init(pool.kind == "memory" ? "memory (volatile)" : pool.kind), .init(ByteSize.text(pool.size)), .init(ByteSize.text(pool.free)),
-          .init(ByteSize.text(pool.promised)), .init(pool.path),
+          .init(pool.kind == "memory" ? "memory (volatile)" : pool.kind), .init(ByteSize.text(pool.size)),
+          .init(ByteSize.text(pool.allocated)), .init(ByteSize.text(pool.free)), .init(ByteSize.text(pool.promised)),
+          .init(pool.overcommit.map { $0 == 0 ? "any" : "\($0) %" } ?? "-"), .init(pool.path),
         ])
       }
       var text = table.text(style: style)
-      for pool in self { if let message = pool.message { text += "\(pool.node) \(pool.name): \(message)\n" } }
+      for pool in self {
+        for line in [pool.message, pool.errors].compactMap({ $0 }) { text += "\(pool.node) \(pool.name): \(line)\n" }
+      }
       return text
     }
   }

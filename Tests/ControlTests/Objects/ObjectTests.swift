@@ -50,6 +50,14 @@ import Testing
       PoolStatus(
         name: "p", uuid: "u", kind: .memory, path: "mem:", sizeBytes: 2, freeBytes: 1, promisedBytes: 3, clusterBytes: 1, state: .faulted,
         message: "m"))
+    try check(
+      PoolStatus(
+        name: "p", uuid: "u", kind: .block, path: "/dev/disk/by-id/x", sizeBytes: 2, freeBytes: 1, promisedBytes: 9, clusterBytes: 1,
+        state: .ready,
+        contents: .init(
+          overcommitPercent: 150, regionBytes: 4, maximumHotRegions: 5, replicaCount: 1, snapshotCount: 0,
+          items: [.init(id: "i", volumeID: "v", isSnapshot: true, sizeBytes: 3, ownBytes: 2, sharedBytes: 1)]),
+        errors: .init(reads: 1, writes: 2, last: "l")))
     try check(ReplicaStatus(id: replica, volumeID: volume, pool: "p", state: .ready))
     try check(
       NexusStatus(
@@ -57,6 +65,29 @@ import Testing
         replicas: [.init(id: replica, node: "n", state: .unreachable, reason: "timeout")]))
     try check(VolumeNote(state: .pending, message: "full"))
     try check(LeaderRecord(holder: "n/1"))
+  }
+
+  @Test func thickIsKeptAndItsAbsenceMeansThin() throws {
+    #expect(!spec.isThick && !String(decoding: spec.encoded(), as: UTF8.self).contains("thick"))
+    let thick = VolumeSpec(name: "db", sizeBytes: 1 << 30, replicaCount: 2, isThick: true, createdAt: Date())
+    #expect(try Stored<VolumeSpec>(entry(String(decoding: thick.encoded(), as: UTF8.self))).object.isThick)
+    let assignment = ReplicaAssignment(
+      id: ReplicaID(), volumeID: VolumeID(), volumeName: "db", sizeBytes: 1 << 30, blockSizeBytes: 512, isThick: true, pool: "p",
+      nexusNode: "n")
+    #expect(try Stored<ReplicaAssignment>(entry(String(decoding: assignment.encoded(), as: UTF8.self))).object.isThick)
+  }
+
+  @Test func aPoolMayPromiseItsPercentage() {
+    func limit(_ percent: UInt32, _ size: UInt64) -> UInt64? {
+      PoolStatus(
+        name: "p", uuid: "u", kind: .file, path: "/p", sizeBytes: size, freeBytes: 0, promisedBytes: 0, clusterBytes: 1, state: .ready,
+        contents: .init(overcommitPercent: percent, regionBytes: 1, maximumHotRegions: 1, replicaCount: 0, snapshotCount: 0, items: [])
+      ).promiseLimitBytes
+    }
+    #expect(limit(150, 1000) == 1500 && limit(0, 1000) == .max && limit(1_000_000, .max / 2) == .max)
+    let silent = PoolStatus(
+      name: "p", uuid: "u", kind: .file, path: "/p", sizeBytes: 9, freeBytes: 0, promisedBytes: 0, clusterBytes: 1, state: .ready)
+    #expect(silent.promiseLimitBytes == nil)
   }
 
   @Test func unknownFieldsSurvive() throws {

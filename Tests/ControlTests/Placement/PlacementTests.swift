@@ -42,7 +42,7 @@ import Testing
     var twoPools = node("a", free: 300)
     twoPools.pools.append(.init(name: "more", sizeBytes: 1 << 40, freeBytes: 1 << 40, clusterBytes: mebibyte))
     #expect(place(1, [twoPools]) == .placed([.init(node: "a", pool: "more")]))
-    #expect(place(2, [twoPools]) == .refused("needs 2 nodes with 100 MiB free, found 1 of 1 node"))
+    #expect(place(2, [twoPools]) == .refused("needs 2 nodes with room for 100 MiB, found 1 of 1 node"))
   }
 
   @Test func refusalsNameEveryNode() {
@@ -55,9 +55,9 @@ import Testing
     #expect(
       decision
         == .refused(
-          "needs 2 nodes with 100 MiB free, found 1 of 5 nodes (node-2: pool default full (12 MiB of 1 GiB free); "
+          "needs 2 nodes with room for 100 MiB, found 1 of 5 nodes (node-2: pool default full (12 MiB of 1 GiB free); "
             + "node-3: pool default faulted: read error; node-4: no pool; node-5: not running)"))
-    #expect(place(1, []) == .refused("needs 1 node with 100 MiB free, found 0 of 0 nodes"))
+    #expect(place(1, []) == .refused("needs 1 node with room for 100 MiB, found 0 of 0 nodes"))
   }
 
   @Test func countsWholeClusters() {
@@ -85,5 +85,53 @@ import Testing
     }
     #expect(nexuses == ["a": 4, "b": 4, "c": 4])
     #expect(nodes.map(\.pools[0].freeBytes) == Array(repeating: 200 * mebibyte, count: 3))
+  }
+
+  private func thin(_ name: String, free: UInt64, promised: UInt64, limit: UInt64) -> Placement.Node {
+    Placement.Node(
+      name: name,
+      pools: [
+        .init(
+          name: "p", sizeBytes: 1000 * mebibyte, freeBytes: free * mebibyte, promisedBytes: promised * mebibyte, clusterBytes: mebibyte,
+          promiseLimitBytes: limit * mebibyte)
+      ])
+  }
+
+  @Test func thinReplicasNeedAPromiseAndThickOnesSpace() {
+    func decide(_ size: UInt64, _ isThick: Bool, _ node: Placement.Node) -> Placement.Decision {
+      Placement.place(sizeBytes: size * mebibyte, replicaCount: 1, isThick: isThick, nodes: [node])
+    }
+    let node = thin("a", free: 50, promised: 900, limit: 2000)
+    #expect(decide(1100, false, node) == .placed([.init(node: "a", pool: "p")]))
+    #expect(
+      decide(1101, false, node)
+        == .refused(
+          "needs 1 node with room for 1 GiB, found 0 of 1 node (a: pool p has promised 900 MiB of at most 1.9 GiB to its replicas)"))
+    #expect(decide(50, true, node) == .placed([.init(node: "a", pool: "p")]))
+    #expect(
+      decide(51, true, node) == .refused("needs 1 node with 51 MiB free, found 0 of 1 node (a: pool p full (50 MiB of 1000 MiB free))"))
+    let full = thin("a", free: 0, promised: 0, limit: 2000)
+    #expect(
+      decide(1, false, full) == .refused("needs 1 node with room for 1 MiB, found 0 of 1 node (a: pool p full (0 B of 1000 MiB free))"))
+    var boundless = thin("a", free: 1, promised: 5000, limit: 0)
+    boundless.pools[0].promiseLimitBytes = .max
+    #expect(decide(1 << 20, false, boundless) == .placed([.init(node: "a", pool: "p")]))
+  }
+
+  @Test func onlyALackOfSpaceIsWorthNoWaiting() {
+    func refusal(_ count: Int, _ nodes: [Placement.Node]) -> String? {
+      Placement.capacityRefusal(sizeBytes: 100 * mebibyte, replicaCount: count, isThick: false, nodes: nodes)
+    }
+    let (roomy, small) = (thin("a", free: 500, promised: 0, limit: 1000), thin("b", free: 500, promised: 950, limit: 1000))
+    #expect(refusal(1, [roomy, small]) == nil)
+    #expect(refusal(2, [roomy, small])?.contains("b: pool p has promised 950 MiB of at most 1000 MiB") == true)
+    #expect(refusal(3, [roomy, small]) == nil, "another node may come")
+    var absent = roomy
+    absent.refusal = "not running"
+    #expect(refusal(1, [absent]) == nil, "it may come back")
+    var faulted = roomy
+    faulted.pools[0].refusal = "faulted"
+    #expect(refusal(2, [faulted, roomy]) == nil)
+    #expect(refusal(1, []) == nil)
   }
 }

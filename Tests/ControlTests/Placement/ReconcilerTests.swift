@@ -52,7 +52,7 @@ import Testing
     #expect(try store.apply(refused[0].transaction))
     #expect(
       store.state.note(volumeName: "db")?.object
-        == VolumeNote(state: .pending, message: "needs 2 nodes with 100 MiB free, found 1 of 1 node"))
+        == VolumeNote(state: .pending, message: "needs 2 nodes with room for 100 MiB, found 1 of 1 node"))
     #expect(steps(store).isEmpty)
     nodes.append(SimulatedNode(name: "node-2", capacityBytes: 1 << 30))
     try nodes[1].start(&store)

@@ -41,6 +41,32 @@ import Testing
     }
   }
 
+  @Test(arguments: [true, false]) func `a deletion that meets a failing device or a closing pool still ends`(fails: Bool) {
+    for count in 1...40 {
+      let simulation = PoolSimulation(seed: UInt64(count))
+      let id = simulation.create(sectors: 800)
+      simulation.finish()
+      for start in stride(from: 0, to: 800, by: 200) { simulation.submit(.write, id, start..<start + 200, isDurable: false) }
+      simulation.finish()
+      let snapshot = simulation.takeSnapshot(of: id)
+      simulation.finish()
+      // Some clusters must be merged, some go over.
+      simulation.submit(.write, id, 8..<16, isDurable: false)
+      simulation.submit(.write, id, 400..<416, isDurable: false)
+      simulation.finish()
+      let engine = simulation.engine
+      var ended: PoolError??
+      var isQuiet = false
+      if fails { simulation.disk.failsAfter = count / 2 }
+      engine.deleteSnapshot(id: snapshot) { ended = .some($0) }
+      if !fails { simulation.takeSteps(count) } else { simulation.disk.runUntilIdle() }
+      engine.quiesce { isQuiet = true }
+      simulation.disk.runUntilIdle()
+      #expect(ended != nil, "the deletion never ended, \(count)")
+      #expect(isQuiet, "the pool cannot be closed, \(count)")
+    }
+  }
+
   private func blockRequest(_ client: SimulatedClient) -> BlockRequest {
     unsafe BlockRequest(
       client.operation, offsetBytes: UInt64(client.range.lowerBound) * 512, byteCount: UInt64(client.range.count) * 512,

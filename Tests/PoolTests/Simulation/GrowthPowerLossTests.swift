@@ -4,66 +4,11 @@ import Testing
 
 /// A power loss at every moment of a pool's growth.
 @Suite struct GrowthPowerLossTests {
-  /// An image that remembers what was written to it, and what a power loss at any moment may leave.
-  private final class RecordedImage: MetadataStorage {
-    enum Event {
-      case write(offset: Int, bytes: [UInt8])
-      case flush
-    }
-
-    let path = "image"
-    let base: [UInt8]
-    private(set) var image: [UInt8]
-    private(set) var events: [Event] = []
-
-    init(_ image: [UInt8]) {
-      base = image
-      self.image = image
-    }
-
-    var sizeBytes: UInt64 { UInt64(image.count) }
-
-    func read(offsetBytes: UInt64, byteCount: Int) throws(PoolError) -> [UInt8] {
-      let start = min(Int(offsetBytes), image.count)
-      return Array(image[start..<min(start + byteCount, image.count)])
-    }
-
-    func write(_ bytes: [UInt8], offsetBytes: UInt64) throws(PoolError) {
-      image.replaceSubrange(Int(offsetBytes)..<Int(offsetBytes) + bytes.count, with: bytes)
-      events.append(.write(offset: Int(offsetBytes), bytes: bytes))
-    }
-
-    func zero(offsetBytes: UInt64, byteCount: UInt64) throws(PoolError) {
-      try write([UInt8](repeating: 0, count: Int(byteCount)), offsetBytes: offsetBytes)
-    }
-
-    func synchronize() throws(PoolError) { events.append(.flush) }
-
-    /// The first `count` events happened; what no flush followed is there, gone, or there in some of its sectors.
-    func afterPowerLoss(_ count: Int, _ style: Int, using generator: inout SeededGenerator) -> [UInt8] {
-      var lost = base
-      let lastFlush = events[..<count].lastIndex { if case .flush = $0 { true } else { false } } ?? -1
-      for (index, event) in events[..<count].enumerated() {
-        guard case .write(let offset, let bytes) = event else { continue }
-        if index < lastFlush || style == 1 {
-          lost.replaceSubrange(offset..<offset + bytes.count, with: bytes)
-        } else if style >= 2 {
-          for sector in stride(from: 0, to: bytes.count, by: 512) where Bool.random(using: &generator) {
-            lost.replaceSubrange(offset + sector..<offset + sector + 512, with: bytes[sector..<sector + 512])
-          }
-        }
-      }
-      return lost
-    }
-  }
-
   /// A pool with replicas, snapshots and data, as an image with its superblock.
   private func pool(_ seed: UInt64) -> (PoolSimulation, [UInt8]) {
     let simulation = PoolSimulation(seed: seed)
-    for _ in 0..<3 { simulation.runChange() }
-    for _ in 0..<25 {
-      if Int.random(in: 0..<4, using: &simulation.generator) == 0 { simulation.runChange() } else { simulation.runBatch() }
-    }
+    simulation.run(.create)
+    for _ in 0..<25 { simulation.runRound() }
     var image = simulation.disk.image
     for offset in Superblock.copyOffsets {
       image.replaceSubrange(Int(offset)..<Int(offset) + 4096, with: simulation.superblock.encoded())
@@ -80,14 +25,14 @@ import Testing
       let opening = try PoolOpening(storage, using: &generator)
       let superblock = opening.superblock
       let state = opening.takeRecovery().takeState()
-      for id in simulation.contents.keys.sorted() {
+      for id in simulation.model.objects.keys.sorted() {
         guard state.replicas[id] != nil || state.snapshots[id] != nil else {
           Issue.record("\(place): \(id) is gone")
           return nil
         }
-        #expect(simulation.content(of: id, storage.image, state) == simulation.contents[id]!.current, "\(place): \(id) differs")
+        #expect(simulation.content(of: id, storage.image, state) == simulation.model.objects[id]!.current, "\(place): \(id) differs")
       }
-      #expect(state.replicas.count + state.snapshots.count == simulation.contents.count, "\(place)")
+      #expect(state.replicas.count + state.snapshots.count == simulation.model.objects.count, "\(place)")
       var check = PoolCheck(storage)
       try check.run()
       #expect(check.report.isSound, "\(place): \(check.report.findings)")
@@ -100,7 +45,7 @@ import Testing
 
   @Test(arguments: [(64 << 10, false), (6 << 20, true)]) func `either the old pool or the larger one`(addedBytes: Int, moves: Bool) {
     var (kept, taken) = (0, 0)
-    for seed in PowerLossTests.seeds(3) {
+    for seed in Seeds.first(3) {
       var generator = SeededGenerator(seed: seed)
       let (simulation, image) = pool(seed &+ 900_000)
       // What lies in the new space is anything.
