@@ -11,6 +11,9 @@ enum MessageFraming {
 }
 
 /// Puts messages together from the pieces that arrive. A message over the limit is refused when its prefix is there, before its bytes.
+///
+/// It also counts what the peer is to be given back of its window: a message that waits for its reader keeps its room, but the pieces of an
+/// unfinished one give theirs back at once, or a message larger than the window would never arrive.
 struct MessageDeframer {
   enum Failure: Error, Equatable {
     case tooLarge(byteCount: Int)
@@ -20,11 +23,28 @@ struct MessageDeframer {
   let maximumBytes: Int
   private var pending: [UInt8] = []
   private var start = 0
+  /// Bytes given back before the message they belong to was taken.
+  private var advancedBytes = 0
 
   init(maximumBytes: Int) { self.maximumBytes = maximumBytes }
 
   /// Bytes of a message that is not whole yet.
   var pendingBytes: Int { pending.count - start }
+
+  /// After bytes came and whole messages were taken out: what to give back for the unfinished one.
+  mutating func advance() -> Int {
+    let count = max(0, pendingBytes - advancedBytes)
+    advancedBytes += count
+    return count
+  }
+
+  /// A reader took a message of `count` bytes: what to give back. It may be that an unfinished message can go on only now.
+  mutating func release(_ count: Int) -> Int {
+    let whole = count + MessageFraming.prefixBytes
+    let used = min(whole, advancedBytes)
+    advancedBytes -= used
+    return whole - used + advance()
+  }
 
   mutating func append(_ bytes: [UInt8]) {
     if start == pending.count {

@@ -124,6 +124,22 @@ import Testing
     #expect(numbers == Array(0..<2_000))
   }
 
+  /// Each message is larger than the windows, and the next begins to arrive before its reader took it.
+  @Test func `large messages follow one another to a slow reader`() async throws {
+    let server = try TestServer()
+    let channel = try server.channel()
+    let call = channel.call("/test.Parcels/Count", timeoutNanoseconds: patienceNanoseconds)
+    try call.send(Parcel(bytes: [UInt8](repeating: 3, count: 2 << 20), number: 6).encoded())
+    call.finishSending()
+    var numbers: [Int64] = []
+    for _ in 0..<6 {
+      try await Task.sleep(for: .milliseconds(200))
+      if let message = try await call.next() { numbers.append(try Parcel(decoding: message).number) }
+    }
+    #expect(numbers == Array(0..<6))
+    #expect(try await call.next() == nil)
+  }
+
   @Test func `both sides talk in turns`() async throws {
     let server = try TestServer()
     let channel = try server.channel()

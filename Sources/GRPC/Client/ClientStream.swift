@@ -17,8 +17,6 @@ final class ClientStream: @unchecked Sendable {
   private var isFinishedSending = false
   private var deframer: MessageDeframer
   private var hasHeaders = false
-  /// Received bytes that belong to no whole message yet: already given back to the peer, or a message over the window would never arrive.
-  private var advancedBytes = 0
 
   init(request: ClientRequest) {
     self.request = request
@@ -46,11 +44,11 @@ final class ClientStream: @unchecked Sendable {
     }
   }
 
+  /// The reader took a message of `count` bytes.
   func consume(_ count: Int) {
-    let advanced = min(count, advancedBytes)
-    advancedBytes -= advanced
-    if isOver || count == advanced { return }
-    connection?.session.consume(streamID, count - advanced)
+    let room = deframer.release(count)
+    if isOver || room == 0 { return }
+    connection?.session.consume(streamID, room)
     connection?.setNeedsFlush()
   }
 
@@ -134,11 +132,9 @@ final class ClientStream: @unchecked Sendable {
         return fail(.resourceExhausted, "the server's message of \(byteCount) bytes is over the limit of \(limit)")
       }
     }
-    // Room for the rest of an unfinished message; its reader gives back only what was not given here.
-    let advance = deframer.pendingBytes - advancedBytes
-    if advance > 0 {
-      advancedBytes += advance
-      connection?.session.consume(streamID, advance)
+    let room = deframer.advance()
+    if room > 0 {
+      connection?.session.consume(streamID, room)
       connection?.setNeedsFlush()
     }
   }

@@ -116,7 +116,7 @@ public final class GRPCCall: @unchecked Sendable {
 
   /// Gives the server back the room that a taken message had.
   private func giveBack(_ message: [UInt8]) {
-    let (stream, count) = (stream, message.count + MessageFraming.prefixBytes)
+    let (stream, count) = (stream, message.count)
     loop.perform { stream.consume(count) }
   }
 

@@ -40,7 +40,7 @@ public final class GRPCServerCall: Sendable {
       if let result { continuation.resume(with: result) }
     }
     if let message {
-      let (stream, count) = (stream, message.count + MessageFraming.prefixBytes)
+      let (stream, count) = (stream, message.count)
       loop.perform { stream.stream?.consume(count) }
     }
     return message

@@ -8,7 +8,6 @@ final class ServerStream: @unchecked Sendable {
   private var task: Task<Void, Never>?
   private var timer: EventLoop.TimerID?
   private var deframer: MessageDeframer
-  private var advancedBytes = 0
   private var hasSentHeaders = false
   private(set) var isOver = false
   /// Handlers that wait for room.
@@ -80,10 +79,9 @@ final class ServerStream: @unchecked Sendable {
         return finish(GRPCError(.resourceExhausted, "the message of \(byteCount) bytes is over the limit of \(limit)"))
       }
     }
-    let advance = deframer.pendingBytes - advancedBytes
-    if advance > 0 {
-      advancedBytes += advance
-      connection.session.consume(id, advance)
+    let room = deframer.advance()
+    if room > 0 {
+      connection.session.consume(id, room)
       connection.setNeedsFlush()
     }
   }
@@ -94,11 +92,11 @@ final class ServerStream: @unchecked Sendable {
     call?.end()
   }
 
+  /// The reader took a message of `count` bytes.
   func consume(_ count: Int) {
-    let advanced = min(count, advancedBytes)
-    advancedBytes -= advanced
-    if isOver || count == advanced { return }
-    connection.session.consume(id, count - advanced)
+    let room = deframer.release(count)
+    if isOver || room == 0 { return }
+    connection.session.consume(id, room)
     connection.setNeedsFlush()
   }
 
