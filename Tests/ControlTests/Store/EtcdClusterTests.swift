@@ -137,29 +137,13 @@ import Testing
     #expect(refusal(bad).contains("server.key"))
   }
 
-  struct UserRoleRequest: ProtobufWritable {
-    var user: String
-    var role: String
-
-    func encode(into writer: inout WireWriter) {
-      writer.string(1, user)
-      writer.string(2, role)
-    }
-  }
-
-  struct NameRequest: ProtobufWritable {
-    var name: String
-
-    func encode(into writer: inout WireWriter) { writer.string(1, name) }
-  }
-
   @Test func `user and password`() throws {
     let server = try EtcdServer()
     let admin = try server.open()
     for request in [
       ("UserAdd", Etcd.CredentialsRequest(name: "root", password: "pass word") as any ProtobufWritable),
-      ("RoleAdd", NameRequest(name: "root")), ("UserGrantRole", UserRoleRequest(user: "root", role: "root")),
-      ("UserAdd", Etcd.CredentialsRequest(name: "nobody", password: "x")), ("AuthEnable", NameRequest(name: "")),
+      ("RoleAdd", Etcd.NameRequest(name: "root")), ("UserGrantRole", Etcd.UserRoleRequest(user: "root", role: "root")),
+      ("UserAdd", Etcd.CredentialsRequest(name: "nobody", password: "x")), ("AuthEnable", Etcd.NameRequest(name: "")),
     ] {
       func call(_ message: some ProtobufWritable) throws {
         let _: Etcd.PlainResponse = try admin.client.call("/etcdserverpb.Auth/\(request.0)", message, isRepeatable: false)
