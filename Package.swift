@@ -11,7 +11,10 @@ let settings: [SwiftSetting] = [
 /// The map of the house: which module may import which. `Tests/ArchitectureTests` holds the sources to it.
 let package = Package(
   name: "keelson",
-  products: [.executable(name: "keelson", targets: ["keelson"])],
+  products: [
+    .executable(name: "keelson", targets: ["keelson"]),
+    .executable(name: "keelson-sim", targets: ["keelson-sim"]),
+  ],
   targets: [
     .systemLibrary(
       name: "CLinux", path: "Sources/CLinux", pkgConfig: "liburing", providers: [.apt(["liburing-dev", "libaio-dev"])]),
@@ -30,7 +33,8 @@ let package = Package(
     .target(name: "Pool", dependencies: ["Reactor", "CLinux"], exclude: ["FORMAT.md"], swiftSettings: settings),
     .target(name: "Target", dependencies: ["Transport", "NVMe", "Reactor", "CLinux"], swiftSettings: settings),
     .target(name: "Host", dependencies: ["Transport", "NVMe", "Reactor", "CLinux"], swiftSettings: settings),
-    .target(name: "Nexus", dependencies: ["Reactor", "CLinux"], swiftSettings: settings),
+    .target(name: "Nexus", dependencies: ["Pool", "Reactor", "CLinux"], exclude: ["STATES.md"], swiftSettings: settings),
+    .target(name: "Simulation", dependencies: ["Nexus", "Pool", "Reactor"], swiftSettings: settings),
     .target(
       name: "Control",
       dependencies: [
@@ -44,6 +48,7 @@ let package = Package(
       name: "keelson",
       dependencies: ["Control", "Bench", "Console", "Metrics", "Nexus", "Target", "Host", "Pool", "Reactor", "NVMe", "CLinux"],
       swiftSettings: settings),
+    .executableTarget(name: "keelson-sim", dependencies: ["Simulation"], swiftSettings: settings),
     .testTarget(name: "ArchitectureTests", swiftSettings: settings),
     .testTarget(name: "ProtobufTests", dependencies: ["Protobuf"], swiftSettings: settings),
     .testTarget(name: "GRPCTests", dependencies: ["GRPC", "Protobuf"], swiftSettings: settings),
@@ -58,7 +63,9 @@ let package = Package(
     .testTarget(
       name: "TargetTests", dependencies: ["Target", "Host", "Transport", "NVMe", "Pool", "Reactor", "CLinux"], swiftSettings: settings),
     .testTarget(
-      name: "NexusTests", dependencies: ["Nexus", "Reactor", "CLinux"], swiftSettings: settings),
+      name: "NexusTests", dependencies: ["Nexus", "Pool", "Reactor", "CLinux"], swiftSettings: settings),
+    .testTarget(
+      name: "SimulationTests", dependencies: ["Simulation", "Nexus", "Pool", "Reactor"], swiftSettings: settings),
     .testTarget(name: "ControlTests", dependencies: ["Control", "GRPC", "Protobuf", "Nexus", "Pool"], swiftSettings: settings),
     .testTarget(
       name: "BenchTests", dependencies: ["Bench", "Console", "Metrics", "NVMe", "Pool", "Reactor", "Target"], swiftSettings: settings),

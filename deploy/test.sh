@@ -15,6 +15,13 @@ install_missing qemu-system-x86 busybox-static nvme-cli fio e2fsprogs util-linux
 
 echo "Building the release binary"
 swift build -c release --product keelson
+echo "Simulating"
+swift build -c release --product keelson-sim
+# Lives drawn from seeds (any that fails is repeated by keelson-sim --seed N --trace), and beside them a crash at every step of a short one.
+simulator=$(swift build -c release --show-bin-path)/keelson-sim
+"$simulator" --sweep & sweep=$!
+"$simulator" --seeds 2500 --seconds 120 --minimum 2000
+wait "$sweep"
 echo "Building the tests"
 swift build --build-tests
 # Downloaded and packed now, so that no test's time depends on the network.

@@ -37,7 +37,8 @@ public struct HostError: Error, Equatable, Sendable, CustomStringConvertible {
 
   public var description: String { "connection to subsystem \(subsystem) at \(address): \(sentence)" }
 
-  private var sentence: String {
+  /// Why, without whereto.
+  public var sentence: String {
     switch reason {
     case .connectionFailed(let code): "\(SystemError.message(code)); is a target listening there?"
     case .closedByController: "the controller closed the connection"

@@ -40,6 +40,16 @@ public struct ReplicaMetadata: Equatable, Sendable {
   /// What absent peers missed (R6), ascending.
   public let missed: [(peer: Identifier, regions: [Int])]
 
+  public init(
+    claim: ReplicaClaim, bootID: Identifier, mayHaveLostCache: Bool, hotRegions: [Int], missed: [(peer: Identifier, regions: [Int])]
+  ) {
+    self.claim = claim
+    self.bootID = bootID
+    self.mayHaveLostCache = mayHaveLostCache
+    self.hotRegions = hotRegions
+    self.missed = missed
+  }
+
   init(_ state: ReplicaState) {
     claim = state.claim
     bootID = state.bootID

@@ -25,6 +25,8 @@ public final class Pool: Sendable {
   public let location: String
   /// Whether the content ends with the process.
   public let isVolatile: Bool
+  /// Whether what was written is as durable as it will be, without a flush. Memory keeps nothing that its end would not take.
+  public let isWriteThrough: Bool
   /// Whether the death of the process is a power loss to the pool: for tests and drills.
   public let isDrill: Bool
   /// The unit of allocation.
@@ -66,10 +68,12 @@ public final class Pool: Sendable {
     switch storage {
     case .disk(let file):
       isVolatile = false
+      isWriteThrough = file.isWriteThrough
       sectorBytes = file.sectorBytes
       disk = BlockingDisk(file: file)
     case .memory(let region):
       isVolatile = true
+      isWriteThrough = true
       sectorBytes = superblock.sectorBytes
       disk = MemoryDisk(region: region, reactor: nil)
     }

@@ -35,6 +35,9 @@ open class EventHandler: BlockClient {
 
   /// Called at the end of a pass after `Reactor.requestFlush`: send what was batched.
   open func flush() {}
+
+  /// A simulated reactor was abandoned with this handler on it (`Reactor.abandon`): let go of everything that may hold this.
+  open func abandoned() {}
 }
 
 /// Names a registered handler. Stale ids are recognised by their generation, so a late event never reaches a new owner.

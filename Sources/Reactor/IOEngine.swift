@@ -7,6 +7,8 @@ public enum IOEngineKind: String, Sendable, CaseIterable {
   case ioUring = "io_uring"
   /// libaio for disks, epoll for sockets.
   case libaio
+  /// No kernel at all: a simulation.
+  case simulated
 }
 
 /// What the command line says about it.

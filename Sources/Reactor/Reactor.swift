@@ -57,6 +57,8 @@ public final class Reactor {
   private var isStopping = false
   private var spinCredit = 4
   private let thread: pthread_t
+  /// Stands in for the machine's clock in a simulation.
+  private let virtualClock: VirtualClock?
 
   /// How often a pass goes on to flushes that were asked for by flushes.
   private static let flushRounds = 4
@@ -65,8 +67,19 @@ public final class Reactor {
   public static let maximumHotHandlers = 4
 
   /// Creates a reactor for the calling thread; `run` must be called there. Throws if the engine that was asked for is refused.
-  public init(index: Int = 0, configuration: Configuration = Configuration()) throws(SystemError) {
+  public convenience init(index: Int = 0, configuration: Configuration = Configuration()) throws(SystemError) {
+    try self.init(index: index, configuration: configuration, virtualClock: nil)
+  }
+
+  /// Creates a reactor for a simulation: time is what the clock says, there are no descriptors, it never spins. Whoever made it
+  /// moves the clock and calls `step`.
+  public convenience init(index: Int = 0, simulatedBy clock: VirtualClock, arenaBytes: Int) throws(SystemError) {
+    try self.init(index: index, configuration: Configuration(arenaBytes: arenaBytes, spinNanoseconds: 0), virtualClock: clock)
+  }
+
+  private init(index: Int, configuration: Configuration, virtualClock: VirtualClock?) throws(SystemError) {
     self.index = index
+    self.virtualClock = virtualClock
     self.configuration = configuration
     guard let arena = BufferArena(byteCount: configuration.arenaBytes),
       let replicaArena = BufferArena(byteCount: configuration.arenaBytes),
@@ -77,7 +90,7 @@ public final class Reactor {
     self.arena = arena
     self.replicaArena = replicaArena
     self.reserveArena = reserveArena
-    passStart = Clock.monotonicNanoseconds()
+    passStart = virtualClock?.nanoseconds ?? Clock.monotonicNanoseconds()
     handlers = HandlerTable()
     thread = pthread_self()
     flushRequests.value.reserveCapacity(1024)
@@ -85,7 +98,9 @@ public final class Reactor {
     engine = IOEngine(kind: .libaio)
     var chosen: IOEngine?
     var reason: String?
-    if configuration.engine != .libaio {
+    if let virtualClock {
+      chosen = SimulatedEngine(clock: virtualClock)
+    } else if configuration.engine != .libaio {
       do {
         chosen = unsafe try UringEngine(arenas: (unsafe self.arena.memory, self.replicaArena.memory))
       } catch {
@@ -137,7 +152,7 @@ public final class Reactor {
 
   /// Calls `completed` (result 0) once, this much later. Cannot be taken back: ignore what is stale.
   public func schedule(afterNanoseconds delay: UInt64, _ handler: HandlerID, token: UInt64) {
-    timers.insert(deadline: Clock.monotonicNanoseconds() &+ delay, userData: handler.userData(token: token))
+    timers.insert(deadline: readClock() &+ delay, userData: handler.userData(token: token))
   }
 
   /// Calls `flush` of the handler at the end of this pass.
@@ -227,7 +242,38 @@ public final class Reactor {
   /// Whether the calling thread is this reactor's.
   public nonisolated var isCurrent: Bool { pthread_equal(thread, pthread_self()) != 0 }
 
+  // MARK: Time
+
+  /// The time, also when it passed since the start of this pass.
+  @inline(__always)
+  private func readClock() -> UInt64 {
+    if let virtualClock { return virtualClock.nanoseconds }
+    return Clock.monotonicNanoseconds()
+  }
+
+  /// When the next timer is due, on this reactor's clock.
+  public var nextTimerNanoseconds: UInt64? { timers.nextDeadline }
+
   // MARK: The loop
+
+  /// One round, for a simulation that drives several reactors on one thread; returns whether there was any work.
+  public func step() -> Bool {
+    precondition(virtualClock != nil && isCurrent, "only a simulated reactor is stepped from outside")
+    return pass()
+  }
+
+  /// Lets all handlers go, whatever they have in flight: the end of a simulated process.
+  public func abandon() {
+    precondition(virtualClock != nil, "only a simulated reactor can be abandoned")
+    timers = TimerHeap()
+    deferred.value = DeferredEvents()
+    flushRequests.value = []
+    handlers.removeAll()
+    while let dead = unsafe handlers.popRemoved() {
+      unsafe dead._withUnsafeGuaranteedRef { $0.abandoned() }
+      unsafe dead.release()
+    }
+  }
 
   /// Runs until `stop`.
   public func run() {
@@ -250,7 +296,7 @@ public final class Reactor {
   /// Runs passes until `condition` holds or `timeoutNanoseconds` are over; for programs and tests with no thread to spare.
   @discardableResult
   public func run(until condition: () -> Bool, timeoutNanoseconds: UInt64 = .max) -> Bool {
-    let start = Clock.monotonicNanoseconds()
+    let start = readClock()
     var spin = SpinClock()
     while !condition() {
       if pass() {
@@ -271,7 +317,7 @@ public final class Reactor {
 
   /// One round over all sources; returns whether there was any work.
   private func pass() -> Bool {
-    passStart = Clock.monotonicNanoseconds()
+    passStart = readClock()
     var work = mailbox.drain(self)
     work += engine.reap(into: self)
     while let expired = timers.popExpired(now) {
@@ -337,7 +383,7 @@ public final class Reactor {
     if limit != .max { timeout = min(timeout ?? .max, limit) }
     engine.wait(timeoutNanoseconds: timeout)
     mailbox.awake()
-    passStart = Clock.monotonicNanoseconds()
+    passStart = readClock()
     // Spinning pays if sleeps are short; the kernel's wake-up itself takes about as long as the spin.
     let isWorthwhile = now &- start < 3 &* configuration.spinNanoseconds
     spinCredit = isWorthwhile ? min(spinCredit + 1, 8) : max(spinCredit - 1, 0)

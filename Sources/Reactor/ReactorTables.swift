@@ -57,6 +57,17 @@ import Synchronization
     if let reference = unsafe reference { unsafe removed.append(reference) }
   }
 
+  /// Removes all; `popRemoved` gives them.
+  mutating func removeAll() {
+    for index in 1..<used {
+      guard let reference = unsafe slots[index] else { continue }
+      unsafe reference._withUnsafeGuaranteedRef { $0.identifier = .none }
+      unsafe slots[index] = nil
+      unsafe generations[index] &+= 1
+      unsafe removed.append(reference)
+    }
+  }
+
   /// The handler of an id, or nil for a stale one. It stays alive until the end of the pass, whatever it does meanwhile.
   @inline(__always)
   func find(_ rawValue: UInt32) -> Unmanaged<EventHandler>? {

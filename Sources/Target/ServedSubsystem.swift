@@ -7,8 +7,12 @@ import Reactor
 /// the last of them is settled, and until then no new controller of the same host becomes ready (R12).
 final class ServedSubsystem {
   let core: Subsystem
-  /// What serves the namespace; nil for discovery.
+  /// What serves the namespace; nil for discovery, and where each controller has something of its own.
   let device: BlockDevice?
+  /// Makes what each controller has of its own.
+  private let attach: ((ControllerAttachment.Host) -> ControllerAttachment)?
+  /// What controllers have, until their last command is settled.
+  private var attachments: [(controller: Controller, attachment: ControllerAttachment)] = []
   let usesReplicaArena: Bool
   private(set) var connections: [Connection] = []
   /// Controllers whose connections were closed and whose commands are not all settled.
@@ -20,9 +24,12 @@ final class ServedSubsystem {
   /// Who waits for which controllers to be gone.
   private var waits: [(controllers: [Controller], body: () -> Void)] = []
 
-  init(core: Subsystem, device: BlockDevice?, usesReplicaArena: Bool) {
+  init(
+    core: Subsystem, device: BlockDevice?, usesReplicaArena: Bool, attach: ((ControllerAttachment.Host) -> ControllerAttachment)? = nil
+  ) {
     self.core = core
     self.device = device
+    self.attach = attach
     self.usesReplicaArena = usesReplicaArena
   }
 
@@ -45,11 +52,39 @@ final class ServedSubsystem {
 
   private func connections(of controller: Controller) -> [Connection] { connections.filter { $0.controller === controller } }
 
+  // MARK: Attachments
+
+  func attachment(of controller: Controller) -> ControllerAttachment? {
+    attachments.first { $0.controller === controller }?.attachment
+  }
+
+  /// What serves the namespace to a controller.
+  func device(of controller: Controller) -> BlockDevice? { attachment(of: controller)?.device ?? device }
+
+  /// A controller came: it gets what is its own.
+  func attach(to controller: Controller) {
+    guard let attach, attachment(of: controller) == nil else { return }
+    let attachment = attach(ControllerAttachment.Host(name: controller.hostName, identifier: controller.hostIdentifier))
+    attachments.append((controller, attachment))
+    attachment.endController = { [weak self, weak controller] in
+      guard let self, let controller else { return }
+      end(controller)
+    }
+  }
+
+  /// It keeps its attachment until its commands are settled, and nothing new comes to that.
+  private func detach(_ controller: Controller) {
+    guard let attachment = attachment(of: controller) else { return }
+    attachment.endController = nil
+    attachment.controllerEnded()
+  }
+
   /// Ends a controller: its connections close, what runs is tracked to its end.
   func end(_ controller: Controller) {
     if ending.contains(where: { $0 === controller }) { return }
     controller.end()
     ending.append(controller)
+    detach(controller)
     for connection in connections(of: controller) where !connection.isClosed { connection.close(.bySelf) }
     settle()
   }
@@ -85,7 +120,10 @@ final class ServedSubsystem {
 
   /// Goes on with whatever waited for commands to end.
   private func settle() {
-    for controller in ending where connections(of: controller).isEmpty { core.remove(controller) }
+    for controller in ending where connections(of: controller).isEmpty {
+      core.remove(controller)
+      attachments.removeAll { $0.controller === controller }
+    }
     ending.removeAll { connections(of: $0).isEmpty }
     var index = 0
     while index < effects.count {
@@ -106,7 +144,7 @@ final class ServedSubsystem {
 
   /// The commands in the way have ended. An orderly shutdown makes durable what was written (NVMe Base 2.0, 3.6.1).
   private func settled(_ effect: ControllerEffect, _ controller: Controller) {
-    if effect == .shutdown(isAbrupt: false), let device, core.namespace?.hasVolatileWriteCache == true {
+    if effect == .shutdown(isAbrupt: false), let device = device(of: controller), core.namespace?.hasVolatileWriteCache == true {
       let flush = ShutdownFlush { [self] flush in
         flushes.removeAll { $0 === flush }
         controller.effectPerformed(effect)

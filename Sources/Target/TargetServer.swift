@@ -84,6 +84,21 @@ public final class TargetServer: Sendable {
       .init(name: description.name, reactorIndex: index, isDiscoverable: isDiscoverable, allowedHosts: description.allowedHosts))
   }
 
+  /// As above, for a subsystem whose controllers each have a device of their own: `attach` is called on the reactor for each.
+  public func add(
+    _ description: SubsystemDescription, attach: ReactorBound<(ControllerAttachment.Host) -> ControllerAttachment>, onReactor index: Int,
+    isDiscoverable: Bool, usesReplicaArena: Bool
+  ) {
+    guard let position = position(ofReactor: index) else { preconditionFailure("no reactor \(index)") }
+    let core = core(position)
+    reactors[position].call { _ in
+      core.value.add(
+        ServedSubsystem(core: Subsystem(description), device: nil, usesReplicaArena: usesReplicaArena, attach: attach.value))
+    }
+    registry.insert(
+      .init(name: description.name, reactorIndex: index, isDiscoverable: isDiscoverable, allowedHosts: description.allowedHosts))
+  }
+
   /// Ends a subsystem: no new connections, the old ones end, and their commands are settled when this returns.
   public func remove(_ name: QualifiedName) {
     guard let index = registry.reactorIndex(of: name), let position = position(ofReactor: index) else { return }

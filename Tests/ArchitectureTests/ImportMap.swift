@@ -15,7 +15,9 @@ enum ImportMap {
     "Pool": threads.union(["Reactor", "CLinux"]),
     "Target": threads.union(["Transport", "NVMe", "Reactor", "CLinux"]),
     "Host": threads.union(["Transport", "NVMe", "Reactor", "CLinux"]),
-    "Nexus": threads.union(["Reactor", "CLinux"]),
+    "Nexus": threads.union(["Pool", "Reactor", "CLinux"]),
+    "Simulation": threads.union(["Nexus", "Pool", "Reactor"]),
+    "keelson-sim": threads.union(["Simulation"]),
     "Control": threads.union([
       "Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "GRPC", "Protobuf", "CSQLite", "CLinux", "Foundation",
       "Dispatch",

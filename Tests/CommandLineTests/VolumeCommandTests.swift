@@ -29,18 +29,22 @@ import Testing
       _ = try store.transact(StoreTransaction(operations: [.put(key: key, value: object.encoded())]))
     }
 
-    /// Places the volume and reports it healthy, as controller and node do.
-    func serve(_ spec: VolumeSpec) throws {
-      let id = ReplicaID()
+    /// Places the volume and reports it healthy, as controller and node do; or its only replica as coming back.
+    func serve(_ spec: VolumeSpec, rebuilding: RebuildStatus? = nil) throws {
+      let id = rebuilding?.replica ?? ReplicaID()
       let replica = NexusAssignment.Replica(id: id, node: "n1", pool: "p")
       let assignment = NexusAssignment(
         volumeID: spec.id, volumeName: spec.name, sizeBytes: spec.sizeBytes, blockSizeBytes: spec.blockSizeBytes, replicas: [replica])
       try put(assignment, at: Keys.nexusAssignment(node: "n1", spec.id))
       try put(ReplicaStatus(id: id, volumeID: spec.id, pool: "p", state: .ready), at: Keys.replicaStatus(node: "n1", id))
-      let record = InSyncRecord(generation: 1, setVersion: 1, nexusNode: "n1", nexusIncarnation: "i", members: [id], clean: false)
+      let record = InSyncRecord(
+        generation: 1, setVersion: 1, nexusNode: "n1", nexusIncarnation: "i", members: rebuilding == nil ? [id] : [])
       try put(record, at: Keys.inSync(spec.id))
       try put(
-        NexusStatus(volumeID: spec.id, state: .healthy, generation: 1, replicas: [.init(id: id, node: "n1", state: .inSync)]),
+        NexusStatus(
+          volumeID: spec.id, state: rebuilding == nil ? .healthy : .rebuilding, generation: 1,
+          replicas: [.init(id: id, node: "n1", state: rebuilding == nil ? .inSync : .syncing)],
+          rebuilds: rebuilding.map { [$0] } ?? []),
         at: Keys.nexusStatus(node: "n1", spec.id))
     }
 
@@ -147,5 +151,32 @@ import Testing
       VolumeSpec(name: "db", sizeBytes: 1 << 30, replicaCount: 1, createdAt: .now), at: Keys.volumeSpec(name: "db"))
     let (json, status) = try cluster.run("bench", "db")
     #expect(status == .failed && json["error"]?["code"] == "volume_not_served")
+  }
+
+  @Test func `rebuilds and explanations in the promised form, and with bars for people`() throws {
+    let cluster = try Cluster()
+    let spec = VolumeSpec(name: "db", sizeBytes: 1 << 30, replicaCount: 1, createdAt: .now)
+    try cluster.put(spec, at: Keys.volumeSpec(name: "db"))
+    let rebuild = RebuildStatus(
+      replica: ReplicaID(), node: "n1", kind: .recorded, state: .running, cause: "the connection was lost", bytesToDo: 100 << 20,
+      bytesDone: 35 << 20, bytesRead: 40 << 20, bytesSent: 3 << 20, bytesPerSecond: 5 << 20, startedAt: .now)
+    try cluster.serve(spec, rebuilding: rebuild)
+    let list = try cluster.run("rebuild", "list").json
+    #expect(
+      names(list[0]) == [
+        "volume", "replica", "node", "kind", "state", "cause", "bytes_to_do", "bytes_done", "bytes_read", "bytes_sent", "bytes_per_second",
+        "started_at", "seconds_left",
+      ])
+    #expect(list[0]?["volume"] == "db" && list[0]?["state"] == "running" && list[0]?["seconds_left"] == 13)
+    #expect(try cluster.run("rebuild", "list", "--volume", "other").status == .notFound)
+    let shown = try cluster.run("volume", "show", "db").json
+    #expect(shown["state"] == "rebuilding" && shown["replicas"]?[0]?["state"] == "syncing")
+    #expect(shown["replicas"]?[0]?["rebuild"]?["bytes_done"] == 36_700_160)
+
+    let text = [RebuildView(volume: "db", rebuild: rebuild)].text(TextStyle(usesColour: false))
+    #expect(text.contains("[#######.............]  35 %") && text.contains("13 s left"), "\(text)")
+    let explanation = try cluster.run("volume", "explain", "db").json
+    #expect(names(explanation) == ["name", "id", "state", "why", "running", "next", "help"])
+    #expect(explanation["state"] == "rebuilding" && explanation["running"]?.arrayValue?.count == 1)
   }
 }

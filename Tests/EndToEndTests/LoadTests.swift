@@ -33,6 +33,32 @@ extension EndToEnd {
       }
     }
 
+    /// Named scenario: each node's nexus writes to replicas of the others, all slots are taken, and one node is restarted. Nobody waits
+    /// for slots in a circle (R14).
+    @Test func `cross-nexus-full-load`() async throws {
+      try await TestDev.with { dev in
+        var nexusNodes: Set<String> = []
+        let names = ["x", "y", "z"]
+        for name in names { nexusNodes.insert(try await dev.create(name, size: "64MiB", replicas: 3).nexusNode) }
+        #expect(nexusNodes.count == 3, "each node has a nexus: \(nexusNodes)")
+        let loads = try names.map {
+          try dev.begin(
+            "bench", $0, "--rw", "randrw", "--rwmix", "30", "--bs", "16k", "--iodepth", "256", "--queues", "4", "--verify", "--size",
+            "32MiB",
+            "--runtime", "6", "--output", "json")
+        }
+        try await Task.sleep(for: .seconds(2))
+        #expect(kill(try await dev.process(of: "node-2"), SIGKILL) == 0)
+        for (name, load) in zip(names, loads) {
+          let outcome = try await load.outcome()
+          try #require(outcome.status == 0, "\(name): \(outcome.output.suffix(3000))\(outcome.errors)")
+          let report = try outcome.json()
+          #expect(report["errors"].int == 0 && report["verify"]["errors"].int == 0 && report["verify"]["blocks"].int > 100, "\(name)")
+        }
+        for name in names { try await dev.await("healthy", of: name) }
+      }
+    }
+
     @Test func `a volume deleted under load ends, and so does its load`() async throws {
       try await TestDev.with(nodes: 2) { dev in
         _ = try await dev.create("going")

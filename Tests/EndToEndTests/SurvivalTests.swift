@@ -40,16 +40,20 @@ extension EndToEnd {
         try await dev.killEverything()
         host.close()
         try await dev.start()
-        let after = try await dev.await("degraded", of: "hit")
-        #expect(after.replicaState(on: volume.nexusNode) == "in-sync")
-        #expect(after.replicaState(on: volume.otherNodes[0]) == "out")
-        #expect(after["message"].string.contains("uncleanly"))
+        let after = try await dev.await("healthy", of: "hit")
+        #expect(after["replicas"] == volume["replicas"] && after["paths"] == volume["paths"])
+        #expect(try await dev.rebuilds(of: "hit") == [], "nobody left: what may differ is in the activity logs")
         let again = try await BlockAccess.connect(to: after)
         #expect(try await Pattern.mismatches(0..<48, seed: 2, in: again) == [])
         again.close()
-        // Nothing was ever written to it: its replicas cannot differ.
         let untouched = try await dev.await("healthy", of: "idle")
         #expect(untouched["replicas"] == idle["replicas"])
+        #expect(try await dev.stop() == 0)
+        for node in [volume.nexusNode] + volume.otherNodes {
+          let replica = try BlockAccess.replica(ofVolume: volume["id"].string, poolPath: dev.poolPath(node))
+          #expect(try await Pattern.mismatches(0..<48, seed: 2, in: replica) == [], "on \(node)")
+          replica.close()
+        }
       }
     }
 
@@ -59,20 +63,59 @@ extension EndToEnd {
         #expect(try await dev.json("pool", "list").array.allSatisfy { $0["kind"] == "memory" })
         let host = try await BlockAccess.connect(to: volume)
         try await Pattern.write(0..<4, seed: 21, to: host)
-        // One copy may go; then it is gone, even though its node is back.
+        // One copy may go: it is made anew when its node is back, and gets everything.
         let process = try await dev.process(of: volume.otherNodes[0])
         #expect(kill(process, SIGKILL) == 0)
         try await Pattern.write(4..<8, seed: 21, to: host)
         try await dev.awaitReturn(of: volume.otherNodes[0], after: process)
         #expect(try await Pattern.mismatches(0..<8, seed: 21, in: host) == [])
         host.close()
-        #expect(try await dev.volume("lost").replicaState(on: volume.otherNodes[0]) == "out")
+        try await dev.await("healthy", of: "lost")
+        let rebuild = try #require(try await dev.rebuilds(of: "lost").last)
+        #expect(rebuild["kind"] == "full" && rebuild["bytes_sent"].int >= 8 * Pattern.blockBytes, "\(rebuild)")
+        // With both gone there is nothing left, whatever else comes and goes on their nodes.
         #expect(try await dev.stop() == 0)
         try await dev.start()
         let after = try await dev.await("blocked", of: "lost")
         #expect(after.replicaState(on: volume.nexusNode) == "faulted" && after["message"].string.contains("gone"), "\(after)")
+        _ = try await dev.create("other", size: "16MiB")
+        try await Task.sleep(for: .seconds(2))
+        #expect(try await dev.volume("lost")["state"] == "blocked")
         _ = try await dev.json("volume", "delete", "lost", "--force")
         #expect(try await dev.create("lost", size: "16MiB")["state"] == "healthy")
+      }
+    }
+
+    @Test(arguments: [true, false]) func `a pool restored from an old copy serves nothing old, and gets what it lacks`(
+      isOfNexus: Bool
+    ) async throws {
+      try await TestDev.with(nodes: 2) { dev in
+        let volume = try await dev.create("old")
+        let node = isOfNexus ? volume.nexusNode : volume.otherNodes[0]
+        let first = try await BlockAccess.connect(to: volume)
+        try await Pattern.write(0..<16, seed: 30, to: first)
+        first.close()
+        #expect(try await dev.stop() == 0)
+        let copy = dev.directory + "/copy.pool"
+        try FileManager.default.copyItem(atPath: dev.poolPath(node), toPath: copy)
+        try await dev.start()
+        let second = try await BlockAccess.connect(to: try await dev.await("healthy", of: "old"))
+        try await Pattern.write(4..<24, seed: 31, to: second)
+        second.close()
+        #expect(try await dev.stop() == 0)
+        try FileManager.default.removeItem(atPath: dev.poolPath(node))
+        try FileManager.default.moveItem(atPath: copy, toPath: dev.poolPath(node))
+        try await dev.start()
+        let after = try await dev.await("healthy", of: "old", limitSeconds: 60)
+        #expect(try await dev.rebuilds(of: "old").map(\.["node"].string) == [node])
+        let host = try await BlockAccess.connect(to: after)
+        #expect(try await Pattern.mismatches(0..<4, seed: 30, in: host) == [])
+        #expect(try await Pattern.mismatches(4..<24, seed: 31, in: host) == [])
+        host.close()
+        #expect(try await dev.stop() == 0)
+        let replica = try BlockAccess.replica(ofVolume: volume["id"].string, poolPath: dev.poolPath(node))
+        #expect(try await Pattern.mismatches(4..<24, seed: 31, in: replica) == [])
+        replica.close()
       }
     }
 
@@ -84,37 +127,19 @@ extension EndToEnd {
         let first = try await BlockAccess.connect(to: volume)
         try await Pattern.write(0..<8, seed: 3, to: first)
         first.close()
-        // From here on the nodes run without their supervisor, so that nothing starts them again but this test.
-        let arguments = Dictionary(
-          uniqueKeysWithValues: Machine.processes(with: dev.directory).filter { $0.arguments.contains("--name") }.map {
-            ($0.arguments[$0.arguments.firstIndex(of: "--name")! + 1], Array($0.arguments.dropFirst().filter { $0 != "--stop-with-stdin" }))
-          })
-        try #require(arguments.count == 2)
-        #expect(try await dev.stop() == 0)
-        func start(_ node: String) throws -> Program.Running {
-          try Program.start("/usr/bin/timeout", ["--foreground", "--kill-after=5", "120", Program.path] + arguments[node]!)
-        }
-        func killNode(_ node: String) async throws {
-          for process in Machine.processes(with: dev.directory)
-          where process.arguments.contains(node) && !process.arguments[0].hasSuffix("timeout") {
-            kill(process.processID, SIGKILL)
-          }
-        }
-        var nexus = try start(nexusNode)
-        var replica = try start(replicaNode)
+        let nodes = try await TestNodes(of: dev)
+        try nodes.startAll()
         try await dev.await("healthy", of: "both-down")
 
-        try await killNode(replicaNode)
-        _ = await replica.status()
+        await nodes.kill9([replicaNode])
         let host = try await BlockAccess.connect(to: volume)
         try await Pattern.write(0..<8, seed: 4, to: host)
-        try await killNode(nexusNode)
-        _ = await nexus.status()
+        await nodes.kill9([nexusNode])
         host.close()
 
-        replica = try start(replicaNode)
+        try nodes.start(replicaNode)
         let blocked = try await dev.await("blocked", of: "both-down")
-        #expect(blocked.replicaState(on: replicaNode) == "out")
+        #expect(blocked.replicaState(on: replicaNode) == "absent")
         #expect(blocked["message"].string.contains(nexusNode), "it says which node is missing: \(blocked)")
         #expect(blocked["paths"].array.allSatisfy { $0["ana_state"] != "optimized" })
         let view = try await dev.json("node", "list").array.first { $0["name"].string == replicaNode }
@@ -127,14 +152,20 @@ extension EndToEnd {
         let bench = try await dev.run("bench", "both-down", "--runtime", "1", "--output", "json")
         try expectError(bench, status: 1, code: "volume_not_served")
 
-        nexus = try start(nexusNode)
-        let after = try await dev.await("degraded", of: "both-down")
-        #expect(after.replicaState(on: replicaNode) == "out" && after.replicaState(on: nexusNode) == "in-sync")
+        let explanation = try await dev.json("volume", "explain", "both-down")
+        #expect(explanation["state"] == "blocked" && explanation["help"].string.contains("Bring back \(nexusNode)"), "\(explanation)")
+
+        try nodes.start(nexusNode)
+        let after = try await dev.await("healthy", of: "both-down")
         let again = try await BlockAccess.connect(to: after)
         #expect(try await Pattern.mismatches(0..<8, seed: 4, in: again) == [])
         again.close()
-        for node in [nexusNode, replicaNode] { try await killNode(node) }
-        _ = await (nexus.status(), replica.status())
+        _ = await nodes.stopAll()
+        for node in nodes.names {
+          let copy = try BlockAccess.replica(ofVolume: volume["id"].string, poolPath: dev.poolPath(node))
+          #expect(try await Pattern.mismatches(0..<8, seed: 4, in: copy) == [], "on \(node)")
+          copy.close()
+        }
       }
     }
   }

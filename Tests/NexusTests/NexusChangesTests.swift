@@ -90,7 +90,8 @@ struct NexusChangesTests {
     stand.members[1].deliver(piece, .writeFault)
     stand.members[1].deliverAll()
     #expect(stand.status(write) == nil)
-    #expect(stand.surroundings.commits.map(\.members) == [["a"]])
+    stand.pump()
+    #expect(stand.surroundings.commits.map(\.members) == [[.a]])
     stand.finishAll()
     #expect(stand.status(write) == .success)
     #expect(stand.isAtRest)
@@ -234,10 +235,10 @@ struct NexusChangesTests {
   }
 
   @Test func `R12: what waits for the store or for a buffer never executes`() throws {
-    let stand = try NexusStand(isDirty: false)
+    let stand = try NexusStand(isHot: false)
     let parked = stand.submit(.write, 0..<8, by: stand.otherClient)
     stand.nexus.discardUnstarted(of: stand.otherClient)
-    stand.commit()
+    stand.settleCommit()
     stand.pump()
     #expect(stand.status(parked) == .aborted)
     var hoarded: [UnsafeMutableRawPointer] = unsafe []

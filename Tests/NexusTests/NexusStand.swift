@@ -1,4 +1,5 @@
 import Glibc
+import Pool
 import Reactor
 
 @testable import Nexus
@@ -6,7 +7,7 @@ import Reactor
 /// A nexus on members and a store that do only what the test says, one step at a time.
 @safe final class NexusStand {
   let reactor: Reactor
-  let members: [FakeMember]
+  private(set) var members: [FakeMember]
   let surroundings: FakeSurroundings
   let nexus: Nexus
   let client = StandClient()
@@ -15,22 +16,60 @@ import Reactor
   private var buffers: [UnsafeMutableRawPointer] = unsafe []
   private var nextToken: UInt64 = 0
 
+  static let names: [Identifier] = [.a, .b, .c, .d]
+
+  /// A nexus that serves, with all regions in the log already unless `isHot` is false. `isStarted` false leaves the doors shut.
   init(
-    memberCount: Int = 2, outside: Set<Int> = [], units: Int = 16, blockSizeBytes: UInt32 = 512, isDirty: Bool = true,
-    minInSync: Int = 1, nearest: Int? = 0
+    memberCount: Int = 2, outside: Set<Int> = [], units: Int = 16, blockSizeBytes: UInt32 = 512, isHot: Bool = true,
+    minInSync: Int = 1, nearest: Int? = 0, isStarted: Bool = true, clock: FakeSurroundings.ClockBox? = nil,
+    prepare: ([FakeReplica]) -> Void = { _ in }, configure: (inout NexusConfiguration) -> Void = { _ in }
   ) throws {
-    reactor = try Reactor(configuration: Reactor.Configuration(arenaBytes: 4 << 20, spinNanoseconds: 1_000_000_000))
+    let reactor = try Reactor(configuration: Reactor.Configuration(arenaBytes: 4 << 20, spinNanoseconds: 1_000_000_000))
+    self.reactor = reactor
     let sizeBytes = UInt64(units) * 4096
-    members = (0..<memberCount).map { FakeMember(index: $0, sizeBytes: sizeBytes) }
-    let names = ["a", "b", "c", "d"].prefix(memberCount)
-    surroundings = FakeSurroundings(set: names.indices.filter { !outside.contains($0) }.map { names[$0] }, isDirty: isDirty)
-    nexus = Nexus(
-      reactor: reactor, sizeBytes: sizeBytes, blockSizeBytes: blockSizeBytes,
-      members: names.indices.map { NexusMember(replica: names[$0], state: outside.contains($0) ? .out(reason: "away") : .inSync) },
-      devices: members, nearest: nearest, isDirty: isDirty, minInSync: minInSync, surroundings: surroundings)
+    let names = Self.names.prefix(memberCount)
+    let replicas = names.map { FakeReplica(id: $0, sizeBytes: sizeBytes) }
+    let set = names.indices.filter { !outside.contains($0) }.map { names[$0] }
+    for replica in replicas where set.contains(replica.id) {
+      replica.claim = ReplicaClaim(generation: 1, setVersion: 1, nexusID: .formerNexus, inSync: set, storeRevision: 1)
+    }
+    prepare(replicas)
+    members = replicas.enumerated().map { FakeMember(index: $0.offset, replica: $0.element, reactor: reactor) }
+    surroundings = FakeSurroundings(set: set)
+    surroundings.clock = clock
+    var configuration = NexusConfiguration(
+      sizeBytes: sizeBytes, blockSizeBytes: blockSizeBytes,
+      claim: ReplicaClaim(generation: 2, setVersion: 1, nexusID: .thisNexus, inSync: set, storeRevision: 1),
+      absent: outside.sorted().map { Absence(names[$0], reason: "away") }, nearest: nearest.map { names[$0] }, minInSync: minInSync)
+    configuration.idleNanoseconds = 3_600_000_000_000
+    configure(&configuration)
+    nexus = Nexus(reactor: reactor, configuration: configuration, surroundings: surroundings)
     nexus.retryNanoseconds = 0
     surroundings.onViolation = { [unowned self] in self.complaints.append($0) }
+    guard isStarted else { return }
+    for member in members where !outside.contains(member.index) { open(member.index) }
+    pump()
+    if isHot { heat() }
   }
+
+  /// A door to a replica opens: the first, or after one was lost, another.
+  func open(_ index: Int) {
+    if members[index].isOver || members[index].questions.count > 0 {
+      members[index] = FakeMember(index: index, replica: members[index].replica, reactor: reactor)
+    }
+    nexus.replicaAppeared(members[index].replica.id, members[index])
+  }
+
+  /// Puts all regions into the logs.
+  func heat() {
+    for region in 0..<nexus.log.regionCount {
+      _ = nexus.log.adopt(region)
+      nexus.log.setHot(region, now: reactor.now)
+      for member in members where nexus.setMask & Nexus.bit(member.index) != 0 { member.replica.hot.insert(region) }
+    }
+  }
+
+  func state(_ index: Int) -> NexusMember.State? { nexus.members.first { $0.replica == members[index].replica.id }?.state }
 
   deinit {
     while let buffer = unsafe buffers.popLast() { unsafe buffer.deallocate() }
@@ -61,12 +100,29 @@ import Reactor
   static func stamp(_ token: UInt64, _ block: Int) -> UInt64 { Stamp.value(command: Int(token), block: block) }
 
   /// Lets the events of the nexus happen.
-  func pump() {
+  func pump(_ count: Int = 24) {
     var passes = 0
     reactor.run(until: {
       passes += 1
-      return passes > 8
+      return passes > count
     })
+  }
+
+  /// Lets time pass until something holds.
+  @discardableResult
+  func await(_ nanoseconds: UInt64 = 5_000_000_000, _ condition: () -> Bool) -> Bool {
+    reactor.run(until: condition, timeoutNanoseconds: nanoseconds)
+  }
+
+  /// Delivers and commits everything until something holds.
+  @discardableResult
+  func work(_ nanoseconds: UInt64 = 5_000_000_000, until condition: () -> Bool) -> Bool {
+    reactor.run(
+      until: {
+        for member in members { member.deliverAll() }
+        commit()
+        return condition()
+      }, timeoutNanoseconds: nanoseconds)
   }
 
   func status(_ token: UInt64) -> BlockStatus? { client.endings[token] ?? otherClient.endings[token] }
@@ -76,7 +132,18 @@ import Reactor
     unsafe client.buffers[token].flatMap { unsafe Stamp.read($0 + block * 512) }
   }
 
-  func commit(_ outcome: MembershipOutcome = .committed) { surroundings.answer(outcome, to: nexus) }
+  /// Answers the commit that waits, and lets the replicas store what follows.
+  func commit(isFenced: Bool = false) {
+    guard surroundings.pending != nil else { return }
+    surroundings.answer(isFenced: isFenced, to: nexus)
+  }
+
+  /// The same, once those that stay have said that they are there.
+  func settleCommit(isFenced: Bool = false) {
+    pump()
+    commit(isFenced: isFenced)
+    pump()
+  }
 
   /// Answers everything with success until nothing is left.
   func finishAll() {
@@ -88,7 +155,7 @@ import Reactor
     }
   }
 
-  /// No member was ever asked for anything.
+  /// No member was ever sent anything.
   var askedNobody: Bool { members.allSatisfy { $0.submitted.isEmpty } }
 
   /// Nothing is left behind.

@@ -61,14 +61,15 @@ case ${1:-} in
     await_new_process "$node" "$process"
     echo "killed process $process of node $node, which is back"
     ;;
-  expect-degraded)
+  expect-healthy)
     for ((tenths = 0; tenths < 150; tenths++)); do
       state=$(show linux-a | json 'd["state"]')
-      [[ $state != degraded ]] || break
+      [[ $state != healthy ]] || break
       sleep 0.1
     done
-    echo "volume linux-a is $state"
-    [[ $state == degraded ]]
+    rebuilt=$(keelson rebuild list --volume linux-a --output json | json 'len([r for r in d if r["state"] == "done"])')
+    echo "volume linux-a is $state, $rebuilt replica(s) came back"
+    [[ $state == healthy ]] && ((rebuilt > 0))
     ;;
   create-second) create linux-b ;;
   "")

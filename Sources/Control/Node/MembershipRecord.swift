@@ -9,14 +9,19 @@ import Synchronization
 final class MembershipRecord: Sendable {
   private let node: NodeContext
   private let volume: VolumeID
-  let generation: UInt64
+  /// The record as the claim left it, and the store's revision with it.
+  let claimed: InSyncRecord
+  let storeRevision: UInt64
   private let isAbandoned = Atomic(false)
 
-  private init(node: NodeContext, volume: VolumeID, generation: UInt64) {
+  private init(node: NodeContext, volume: VolumeID, claimed: InSyncRecord, storeRevision: UInt64) {
     self.node = node
     self.volume = volume
-    self.generation = generation
+    self.claimed = claimed
+    self.storeRevision = storeRevision
   }
+
+  var generation: UInt64 { claimed.generation }
 
   /// Takes the volume over with the next generation, its members unchanged; nil when the record changed meanwhile.
   static func claim(node: NodeContext, volume: VolumeID, record: Stored<InSyncRecord>) throws -> MembershipRecord? {
@@ -26,13 +31,8 @@ final class MembershipRecord: Sendable {
     next.object.nexusIncarnation = node.incarnation
     let outcome = try node.store.transact(
       StoreTransaction(compares: [record.isUnchanged], operations: [next.replacement]))
-    guard outcome.committedRevision != nil else { return nil }
-    return MembershipRecord(node: node, volume: volume, generation: next.object.generation)
-  }
-
-  /// Whether the record is as this claim left it: the claim may be used again.
-  func holds(_ record: InSyncRecord) -> Bool {
-    !isAbandoned.load(ordering: .relaxed) && record.generation == generation && record.nexusIncarnation == node.incarnation
+    guard let revision = outcome.committedRevision else { return nil }
+    return MembershipRecord(node: node, volume: volume, claimed: next.object, storeRevision: UInt64(revision))
   }
 
   /// Commits a change and returns when its outcome is known. Waits while the store is away: until then nothing that depends on
@@ -44,20 +44,16 @@ final class MembershipRecord: Sendable {
         guard let record = try node.store.object(InSyncRecord.self, at: Keys.inSync(volume)) else { return .fenced }
         guard record.object.generation == generation, record.object.nexusIncarnation == node.incarnation else { return .fenced }
         var next = record
-        let members = change.members.compactMap { ReplicaID($0) }
-        next.object.members = members
-        next.object.clean = change.isClean
-        for (replica, reason) in change.leaving {
-          guard let id = ReplicaID(replica), !next.object.out.contains(where: { $0.id == id && $0.atGeneration == generation })
-          else { continue }
-          next.object.out.append(.init(id: id, reason: reason, atGeneration: generation))
-        }
-        if members != record.object.members { next.object.setVersion += 1 }
+        apply(change, to: &next.object)
         // Already there: the reply of an earlier try was lost.
-        if next.object == record.object { return .committed }
+        if next.object == record.object {
+          return .committed(setVersion: record.object.setVersion, storeRevision: UInt64(record.modRevision))
+        }
         let outcome = try node.store.transact(
           StoreTransaction(compares: [record.isUnchanged], operations: [next.replacement]))
-        if outcome.committedRevision != nil { return .committed }
+        if let revision = outcome.committedRevision {
+          return .committed(setVersion: next.object.setVersion, storeRevision: UInt64(revision))
+        }
       } catch {
         node.log.write("volume \(volume): a membership change waits for the state store: \(error)")
         usleep(delay)
@@ -65,6 +61,26 @@ final class MembershipRecord: Sendable {
       }
     }
     return .fenced
+  }
+
+  /// The same change twice is the same as once.
+  private func apply(_ change: MembershipChange, to record: inout InSyncRecord) {
+    let members = change.members.map(ReplicaID.init)
+    if members != record.members { record.setVersion += 1 }
+    record.members = members
+    record.confirmedGeneration = generation
+    record.out.removeAll { members.contains($0.id) }
+    for absence in change.leaving {
+      let id = ReplicaID(absence.replica)
+      if record.out.contains(where: { $0.id == id && $0.atGeneration == generation }) { continue }
+      record.out.removeAll { $0.id == id }
+      record.out.append(
+        .init(
+          id: id, reason: absence.reason, atGeneration: generation, acceptedGeneration: absence.generation == 0 ? nil : absence.generation))
+    }
+    for id in change.returning.map(ReplicaID.init) {
+      for index in record.out.indices where record.out[index].id == id { record.out[index].acceptedGeneration = generation }
+    }
   }
 
   /// Ends a commit that waits for the store: the nexus stops without it.

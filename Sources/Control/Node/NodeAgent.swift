@@ -45,6 +45,7 @@ final class NodeAgent: @unchecked Sendable {
   private func lookAtPools() {
     if isStopping { return }
     reporter.look()
+    if keeper.isUnsettled { reconcile() }
     queue.asyncAfter(deadline: .now() + PoolReporter.intervalSeconds) { self.lookAtPools() }
   }
 

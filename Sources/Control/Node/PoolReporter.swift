@@ -12,6 +12,8 @@ final class PoolReporter {
   private let node: NodeContext
   private let pools: [Pool]
   private var ticks = 0
+  /// By name; looked up only.
+  private var seen: [String: PoolStatus] = [:]
 
   init(node: NodeContext, pools: [Pool]) {
     self.node = node
@@ -25,12 +27,13 @@ final class PoolReporter {
       let status = node.status(of: pool)
       // A closed pool has nothing to say.
       guard status.contents != nil else { continue }
-      if let last = node.publishedStatus(ofPool: pool.name) {
-        if last == status { continue }
-        let isUrgent = last.state != status.state || last.message != status.message || last.errors != status.errors
-        if !isUrgent && ticks % Self.usageIntervals != 0 { continue }
-        if isUrgent, let line = Self.line(status, after: last) { node.log.write("pool \(pool.name): \(line)") }
-      }
+      // Others publish too, when they change a pool: what is logged is what was not seen here.
+      let last = seen[pool.name]
+      let isUrgent = last.map { $0.state != status.state || $0.message != status.message || $0.errors != status.errors } ?? false
+      if isUrgent, let last, let line = Self.line(status, after: last) { node.log.write("pool \(pool.name): \(line)") }
+      if !isUrgent && last != nil && ticks % Self.usageIntervals != 0 { continue }
+      seen[pool.name] = status
+      if node.publishedStatus(ofPool: pool.name) == status { continue }
       node.publish(status)
     }
   }

@@ -12,6 +12,7 @@ final class ReplicaKeeper: Sendable {
     let assignment: ReplicaAssignment
     let reactorPosition: Int
     let device: ReactorBound<PoolReplica>
+    let service: ReplicaService
   }
 
   private let node: NodeContext
@@ -20,6 +21,7 @@ final class ReplicaKeeper: Sendable {
   private let reported = Mutex<[ReplicaID: ReplicaStatus]>([:])
   /// Thick replicas that are being filled, beside the agent's queue as that takes long; and why those failed that did.
   private let filling = Mutex<[ReplicaID: Filling]>([:])
+  private let origins = Mutex<[ReplicaID: Origin]>([:])
   private let making = DispatchQueue(label: "keelson.thick")
   private let callback = Mutex<(@Sendable () -> Void)?>(nil)
 
@@ -103,11 +105,10 @@ final class ReplicaKeeper: Sendable {
     }
     do throws(PoolError) {
       if !pool.replicas.contains(where: { $0.id == id }) {
-        // A volatile pool forgot it with the last process, or it is new. An empty replica where data were is never in sync:
-        // the in-sync record of its volume decides whether it may serve, and a lost one left the set with its node.
-        if reported.withLock({ $0[assignment.id] }) == nil, wasReadyBefore(assignment) {
-          report(assignment, .faulted, "pool \(assignment.pool) no longer holds it; its data are gone")
-          return
+        switch origin(of: assignment, pool) {
+        case .unknown: return
+        case .lost: return report(assignment, .faulted, "pool \(assignment.pool) no longer holds it; its data are gone")
+        case .new: break
         }
         report(assignment, .creating)
         if assignment.isThick { return fill(assignment, pool, id, volume) }
@@ -131,10 +132,12 @@ final class ReplicaKeeper: Sendable {
         name: NQN.replica(assignment.id), identifier: Identifier128(assignment.id.description)!,
         sizeBytes: assignment.sizeBytes, blockSizeBytes: assignment.blockSizeBytes,
         allowedHosts: .only([QualifiedName(NQN.nexus(assignment.volumeID))!]))
-      node.target.add(
-        description, device: ReactorBound(device.value), onReactor: node.reactors[position].index, isDiscoverable: false,
-        usesReplicaArena: true)
-      open.withLock { $0[assignment.id] = Open(assignment: assignment, reactorPosition: position, device: device) }
+      let service = ReplicaService(
+        replica: device, description: description, target: node.target, reactor: node.reactors[position],
+        incarnation: PoolIdentifier(node.incarnation)!)
+      open.withLock {
+        $0[assignment.id] = Open(assignment: assignment, reactorPosition: position, device: device, service: service)
+      }
       // First the space it took: what is assigned and not yet ready is subtracted from what a pool says is free.
       node.publish(pool)
       report(assignment, .ready)
@@ -145,7 +148,7 @@ final class ReplicaKeeper: Sendable {
 
   /// Whether a thick replica was never served and has not all of its space: the process that filled it ended.
   private func isUnfinished(_ assignment: ReplicaAssignment, _ pool: Pool, _ id: PoolIdentifier) -> Bool {
-    guard reported.withLock({ $0[assignment.id]?.state != .ready }), !wasReadyBefore(assignment) else { return false }
+    guard reported.withLock({ $0[assignment.id]?.state != .ready }), (try? wasReadyBefore(assignment)) == false else { return false }
     return pool.replicas.contains { $0.id == id && $0.allocatedBytes < $0.sizeBytes }
   }
 
@@ -170,9 +173,52 @@ final class ReplicaKeeper: Sendable {
     }
   }
 
+  /// What a replica is that its pool does not hold.
+  private enum Origin {
+    /// The store does not say now.
+    case unknown
+    /// To be made, empty.
+    case new
+    /// An earlier run had it ready. Empty where data were it must not appear while it is in the in-sync set.
+    case lost
+  }
+
+  /// What is found once holds for this process, but that a volatile pool's replica is made anew when it has left the set: its nexus knows
+  /// then that it holds nothing.
+  private func origin(of assignment: ReplicaAssignment, _ pool: Pool) -> Origin {
+    if origins.withLock({ $0[assignment.id] }) == .new { return .new }
+    var origin = Origin.unknown
+    do {
+      origin = try wasReadyBefore(assignment) ? .lost : .new
+      if origin == .lost, pool.isVolatile,
+        let record = try node.store.object(InSyncRecord.self, at: Keys.inSync(assignment.volumeID))?.object,
+        record.out.contains(where: { $0.id == assignment.id }), !record.members.contains(assignment.id)
+      {
+        node.log.write(
+          "replica \(assignment.id) of \(assignment.volumeName) went with the last process and is out of sync: made anew, empty")
+        origin = .new
+      }
+    } catch {
+      node.log.write("replica \(assignment.id): the state store does not say whether it is new: \(error)")
+      origin = .unknown
+    }
+    let known = origin
+    origins.withLock { $0[assignment.id] = known }
+    return origin
+  }
+
+  /// Whether looking again may change what a replica is that its pool does not hold.
+  var isUnsettled: Bool {
+    let unsettled = origins.withLock { $0.filter { $0.value != .new }.keys.sorted() }
+    return unsettled.contains { id in
+      origins.withLock { $0[id] } == .unknown || pools[reported.withLock { $0[id]?.pool } ?? ""]?.isVolatile == true
+    }
+  }
+
   /// Whether an earlier run of this node had the replica ready: then its absence from the pool is a loss, not a beginning.
-  private func wasReadyBefore(_ assignment: ReplicaAssignment) -> Bool {
-    guard let status = try? node.store.object(ReplicaStatus.self, at: Keys.replicaStatus(node: node.name, assignment.id)) else {
+  private func wasReadyBefore(_ assignment: ReplicaAssignment) throws -> Bool {
+    if origins.withLock({ $0[assignment.id] }) == .lost { return true }
+    guard let status = try node.store.object(ReplicaStatus.self, at: Keys.replicaStatus(node: node.name, assignment.id)) else {
       return false
     }
     return status.object.state == .ready || status.object.state == .faulted
@@ -181,6 +227,7 @@ final class ReplicaKeeper: Sendable {
   private func delete(_ assignment: ReplicaAssignment) {
     if case .running? = filling.withLock({ $0[assignment.id] }) { return }
     filling.withLock { $0[assignment.id] = nil }
+    origins.withLock { $0[assignment.id] = nil }
     stopServing(assignment.id)
     guard let pool = pools[assignment.pool], let id = PoolIdentifier(assignment.id.description) else {
       report(assignment, .deleted)
@@ -196,8 +243,8 @@ final class ReplicaKeeper: Sendable {
   }
 
   private func stopServing(_ id: ReplicaID) {
-    guard let replica = replica(id), let name = QualifiedName(NQN.replica(id)) else { return }
-    node.target.remove(name)
+    guard let replica = replica(id) else { return }
+    replica.service.stop()
     node.reactors[replica.reactorPosition].call { _ in replica.device.value.close() }
     open.withLock { $0[id] = nil }
   }

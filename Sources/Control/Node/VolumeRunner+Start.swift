@@ -2,120 +2,57 @@ import Foundation
 import Host
 import NVMe
 import Nexus
+import Pool
 import Reactor
 import Target
 
-/// The start of a nexus: which replicas, claim, connect, serve.
+/// The start of a nexus, and the way of hosts to it.
 extension VolumeRunner {
   /// One try. False when something is not there yet; errors are reasons to try again too.
   ///
-  /// The members stay what they are until it is known which of them can be reached: what leaves, leaves by a commit under the new
-  /// generation, before anything is served (R2, R3).
-  func startNexus(waitedNanoseconds: UInt64) throws -> Bool {
+  /// The nexus begins as soon as the volume is claimed in the store, whatever can be reached: who may serve, and without whom, is its
+  /// decision (R2, R3, R7).
+  func startNexus() throws -> Bool {
     guard let record = try node.store.object(InSyncRecord.self, at: Keys.inSync(assignment.volumeID)) else { return false }
-    let isNew = record.object.generation == 0
-    let places = try record.object.members.map { try place(of: $0) }
-    let ready = places.filter { $0.isReady }
-    if ready.isEmpty {
-      let missing = places.map { "replica \($0.id) on \($0.node): \($0.why)" }.joined(separator: "; ")
-      // A volume that never served is being created; any other is blocked.
-      publish(isNew ? .starting : .blocked, "no in-sync replica can be reached (\(missing))")
-      return false
-    }
-    let mayDrop = !isNew && waitedNanoseconds >= Self.graceNanoseconds
-    if record.object.clean, ready.count < places.count, !mayDrop {
-      publish(.starting, "waiting for " + places.filter { !$0.isReady }.map { "\($0.node) (\($0.why))" }.joined(separator: ", "))
-      return false
-    }
-    guard let claim = try claim(record) else { return false }
-    var links: [Link] = []
-    var leaving: [(replica: String, reason: String)] = []
-    if record.object.clean {
-      for place in places {
-        switch place.isReady ? link(place) : .failure(Unreachable(reason: place.why)) {
-        case .success(let link): links.append(link)
-        case .failure(let error): leaving.append((place.id.description, error.reason))
-        }
+    if record.object.generation == 0 {
+      // A new volume begins with all its replicas: one that is still being made has missed nothing yet.
+      let waiting = assignment.replicas.compactMap { replica in
+        if case .nowhere(let why) = place(of: replica.id) { "replica \(replica.id) on \(replica.node): \(why)" } else { nil }
       }
-      if !leaving.isEmpty, !mayDrop {
-        publish(.starting, "waiting for its replicas: " + leaving.map(\.reason).joined(separator: ", "))
-        links.forEach(close)
-        return false
-      }
-    } else {
-      // After an unclean stop the members may differ in writes that were never acknowledged: one of them is the truth from
-      // now on. Every member holds all that was acknowledged, so any will do; the nearest serves best.
-      for place in ready.filter({ $0.node == node.name }) + ready.filter({ $0.node != node.name }) {
-        if case .success(let link) = link(place) {
-          links = [link]
-          break
-        }
-      }
-      for place in places where place.id != links.first?.id {
-        leaving.append((place.id.description, "the nexus stopped uncleanly"))
-      }
-    }
-    if links.isEmpty {
-      publish(.blocked, "no in-sync replica can be reached (" + leaving.map(\.reason).joined(separator: ", ") + ")")
-      return false
-    }
-    if !leaving.isEmpty || !record.object.clean {
-      let change = MembershipChange(members: links.map(\.id.description), leaving: leaving, isClean: true)
-      if claim.commit(change) != .committed {
-        links.forEach(close)
+      if !waiting.isEmpty {
+        publish(.starting, "its replicas are being made (\(waiting.joined(separator: "; ")))")
         return false
       }
     }
-    serve(links, claim)
+    guard let claim = try MembershipRecord.claim(node: node, volume: assignment.volumeID, record: record) else { return false }
+    held.withLock { $0 = claim }
+    begin(claim)
     return true
   }
 
-  /// The claim of this runner: the one of an earlier try while the record is as it left it, else a new one.
-  private func claim(_ record: Stored<InSyncRecord>) throws -> MembershipRecord? {
-    if let held = held.withLock({ $0 }), held.holds(record.object) { return held }
-    let made = try MembershipRecord.claim(node: node, volume: assignment.volumeID, record: record)
-    held.withLock { $0 = made }
-    return made
-  }
-
-  /// Where a replica is and whether it can be used now.
-  struct Place: Sendable {
-    let id: ReplicaID
-    let node: String
-    var address: SocketAddress?
-    var isReady = false
-    var why = ""
-  }
-
-  private func place(of id: ReplicaID) throws -> Place {
-    guard let replica = assignment.replicas.first(where: { $0.id == id }) else {
-      return Place(id: id, node: "?", why: "it is not assigned to any node")
-    }
-    var place = Place(id: id, node: replica.node)
+  /// Where a replica is now. Looks into the store.
+  func place(of id: ReplicaID) -> ReplicaLink.Place {
+    guard let replica = assignment.replicas.first(where: { $0.id == id }) else { return .nowhere("it is not assigned to any node") }
     if replica.node == node.name {
       // What is open here is known better than the store knows it.
-      place.isReady = keeper.replica(id) != nil
-      place.why = keeper.trouble(with: id) ?? "it is not open"
-      return place
+      guard let open = keeper.replica(id) else { return .nowhere(keeper.trouble(with: id) ?? "it is not open") }
+      return .here(open.service.gate)
     }
-    guard let status = try node.store.object(NodeStatus.self, at: Keys.nodeStatus(replica.node)) else {
-      place.why = "the node is down"
-      return place
+    do {
+      guard let status = try node.store.object(NodeStatus.self, at: Keys.nodeStatus(replica.node)) else {
+        return .nowhere("the node is down")
+      }
+      guard let state = try node.store.object(ReplicaStatus.self, at: Keys.replicaStatus(node: replica.node, id)) else {
+        return .nowhere("the node has not opened it yet")
+      }
+      if state.object.state != .ready { return .nowhere(state.object.message ?? "it is \(state.object.state.rawValue)") }
+      guard let address = status.object.addresses.last, let port = UInt16(address.trsvcid),
+        let place = SocketAddress(host: address.traddr, port: port)
+      else { return .nowhere("the node tells no usable address") }
+      return .there(place)
+    } catch {
+      return .nowhere("the state store does not say where it is: \(error)")
     }
-    guard let state = try node.store.object(ReplicaStatus.self, at: Keys.replicaStatus(node: replica.node, id)) else {
-      place.why = "the node has not opened it yet"
-      return place
-    }
-    guard state.object.state == .ready else {
-      place.why = state.object.message ?? "it is \(state.object.state.rawValue)"
-      return place
-    }
-    if let address = status.object.addresses.last, let port = UInt16(address.trsvcid) {
-      place.address = SocketAddress(host: address.traddr, port: port)
-      place.isReady = place.address != nil
-      place.why = "the node tells no usable address"
-    }
-    return place
   }
 
   /// Where its local replica is, so that a local write never changes threads.
@@ -126,98 +63,90 @@ extension VolumeRunner {
     return node.reactorPosition(ofPool: local.pool)
   }
 
-  /// A replica that this nexus can do I/O on.
-  struct Link {
-    let id: ReplicaID
-    let node: String
-    let device: ReactorBound<BlockDevice>
-    /// Nil for the replica on this node.
-    let remote: ReactorBound<RemoteController>?
-  }
-
-  struct Unreachable: Error {
-    let reason: String
-  }
-
-  private func link(_ place: Place) -> Result<Link, Unreachable> {
-    if place.node == node.name {
-      guard let local = keeper.replica(place.id) else { return .failure(Unreachable(reason: "it is not open")) }
-      return .success(Link(id: place.id, node: place.node, device: ReactorBound(local.device.value), remote: nil))
+  private func configuration(_ claim: MembershipRecord, nexusID: PoolIdentifier) -> NexusConfiguration {
+    let record = claim.claimed
+    var absent = record.out.filter { !record.members.contains($0.id) }
+      .map { Absence(PoolIdentifier($0.id), reason: $0.reason, generation: $0.acceptedGeneration ?? 0) }
+    for replica in assignment.replicas where !record.members.contains(replica.id) && !record.out.contains(where: { $0.id == replica.id }) {
+      absent.append(Absence(PoolIdentifier(replica.id), reason: "new"))
     }
-    guard let address = place.address else { return .failure(Unreachable(reason: place.why)) }
+    var configuration = NexusConfiguration(
+      sizeBytes: assignment.sizeBytes, blockSizeBytes: assignment.blockSizeBytes,
+      claim: ReplicaClaim(
+        generation: claim.generation, setVersion: record.setVersion, nexusID: nexusID, inSync: record.members.map(PoolIdentifier.init),
+        storeRevision: claim.storeRevision),
+      absent: absent, nearest: assignment.replicas.first { $0.node == node.name }.map { PoolIdentifier($0.id) },
+      minInSync: assignment.effectiveMinInSync)
+    configuration.confirmedGeneration = record.confirmedGeneration ?? 0
+    return configuration
+  }
+
+  private func begin(_ claim: MembershipRecord) {
     let position = reactorPosition
-    let remote = makeRemote(place.id, address, position)
-    let outcome = node.reactors[position].callAsynchronously {
-      (_, done: @escaping @Sendable (Result<ReactorBound<BlockDevice>, HostError>) -> Void) in
-      remote.value.connect { result in done(result.map { ReactorBound($0) }) }
-    }
-    switch outcome {
-    case .success(let device): return .success(Link(id: place.id, node: place.node, device: device, remote: remote))
-    case .failure(let error):
-      close(remote)
-      return .failure(Unreachable(reason: "could not connect: \(error)"))
-    }
-  }
-
-  private func makeRemote(_ id: ReplicaID, _ address: SocketAddress, _ position: Int) -> ReactorBound<RemoteController> {
-    var options = HostOptions()
-    options.ioQueues = 1
-    options.queueDepth = 128
-    options.keepAliveMilliseconds = 4_000
-    options.ioTimeoutMilliseconds = 10_000
-    let (transport, fixed) = (node.transports[position], options)
-    let host = HostIdentity(
-      name: QualifiedName(NQN.nexus(assignment.volumeID))!, identifier: Identifier128(assignment.volumeID.description)!)
-    return node.reactors[position].call { _ in
-      ReactorBound(
-        RemoteController(
-          context: transport.value, address: address, subsystem: QualifiedName(NQN.replica(id))!, host: host, options: fixed))
-    }
-  }
-
-  private func close(_ link: Link) { if let remote = link.remote { close(remote) } }
-
-  func close(_ remote: ReactorBound<RemoteController>) {
-    let reactor = node.reactors[reactorPosition]
-    _ = reactor.callAsynchronously { (_, done: @escaping @Sendable (Bool) -> Void) in
-      remote.value.stateChanged = nil
-      remote.value.close { done(true) }
-    }
-  }
-
-  private func serve(_ links: [Link], _ claim: MembershipRecord) {
-    let reactor = node.reactors[reactorPosition]
-    let (size, blockSize) = (assignment.sizeBytes, assignment.blockSizeBytes)
-    let members = links.map { NexusMember(replica: $0.id.description, state: .inSync) }
-    let bound = ReactorBound(links)
-    let nearest = links.firstIndex { $0.node == node.name }
-    let (nexus, surroundings) = reactor.call { [self] inside in
-      let links = bound.value
+    let (reactor, transport) = (node.reactors[position], node.transports[position])
+    let nexusID = PoolIdentifier.random()
+    let configuration = configuration(claim, nexusID: nexusID)
+    let host = HostIdentity(name: QualifiedName(NQN.nexus(assignment.volumeID))!, identifier: Identifier128(nexusID.description)!)
+    let replicas = assignment.replicas.map(\.id)
+    let generation = claim.generation
+    let parts = reactor.call { [self] inside in
       let surroundings = VolumeSurroundings(runner: self, record: claim, reactor: reactor)
-      let nexus = Nexus(
-        reactor: inside, sizeBytes: size, blockSizeBytes: blockSize, members: members, devices: links.map(\.device.value),
-        nearest: nearest, isDirty: false, surroundings: surroundings)
+      let nexus = Nexus(reactor: inside, configuration: configuration, surroundings: surroundings)
       surroundings.nexus = nexus
-      for link in links {
-        guard let remote = link.remote?.value else { continue }
-        let name = link.id.description
-        // Until `tearDown` takes it back.
-        remote.stateChanged = { [nexus] state in
-          // A lost connection is news even when nothing is being written.
-          if state != .connected { nexus.memberLost(name) }
-        }
-        // It may have been lost while the others were being connected to.
-        if remote.state != .connected { nexus.memberLost(name) }
+      let links = replicas.map { id in
+        ReplicaLink(
+          context: transport.value, nexus: nexus, replica: PoolIdentifier(id), subsystem: QualifiedName(NQN.replica(id))!, host: host,
+          locate: { [self] answer in queue.async { answer(self.place(of: id)) } },
+          tell: { [self] trouble in queue.async { self.replicaChanged(id, trouble: trouble, generation: generation) } })
       }
-      return (ReactorBound(nexus), ReactorBound(surroundings))
+      for link in links { link.start() }
+      return (ReactorBound(nexus), ReactorBound(surroundings), links.map { ReactorBound($0) })
     }
     serving = Serving(
-      record: claim, reactor: reactor, nexus: nexus, surroundings: surroundings, remotes: links.compactMap(\.remote))
-    let description = node.description(
-      name: NQN.volume(assignment.volumeID), identifier: Identifier128(assignment.volumeID.description)!, sizeBytes: size,
-      blockSizeBytes: blockSize, allowedHosts: .any)
-    node.target.add(
-      description, device: ReactorBound(nexus.value), onReactor: reactor.index, isDiscoverable: true, usesReplicaArena: false)
-    publishMembers(members, generation: claim.generation)
+      record: claim, reactor: reactor, nexus: parts.0, surroundings: parts.1, links: parts.2,
+      description: node.description(
+        name: NQN.volume(assignment.volumeID), identifier: Identifier128(assignment.volumeID.description)!,
+        sizeBytes: assignment.sizeBytes, blockSizeBytes: assignment.blockSizeBytes, allowedHosts: .any))
+    publish(.starting, "claiming its replicas")
   }
+
+  // MARK: Paths
+
+  /// Hosts come from the first moment of service on. One that is out for so long that commands were turned away is told so (R12).
+  func updatePath(_ serving: Serving, _ report: NexusReport) {
+    if report.state == .serving {
+      serving.isOut = false
+      if serving.isPublished { return setPath(.optimized, serving) }
+      serving.isPublished = true
+      node.target.add(
+        serving.description, device: ReactorBound(serving.nexus.value), onReactor: serving.reactor.index, isDiscoverable: true,
+        usesReplicaArena: false)
+      return
+    }
+    guard serving.isPublished, !serving.isOut else { return }
+    serving.isOut = true
+    serving.outages += 1
+    let outage = serving.outages
+    // As long as a command would wait inside.
+    queue.asyncAfter(deadline: .now() + .nanoseconds(Int(serving.nexus.value.configuration.patienceNanoseconds))) { [self] in
+      guard let current = self.serving, current === serving, current.isOut, current.outages == outage else { return }
+      setPath(.inaccessible, current)
+    }
+  }
+
+  private func setPath(_ state: ANAState, _ serving: Serving) {
+    guard serving.anaState != state, var namespace = serving.description.namespace else { return }
+    serving.anaState = state
+    namespace.anaState = state
+    node.target.setNamespace(namespace, of: name)
+    node.log.write("volume \(assignment.volumeName): its path is \(state == .optimized ? "optimized" : "inaccessible")")
+  }
+}
+
+extension PoolIdentifier {
+  init(_ id: ReplicaID) { self = PoolIdentifier(id.description)! }
+}
+
+extension ReplicaID {
+  init(_ id: PoolIdentifier) { self = ReplicaID(id.description)! }
 }

@@ -1,20 +1,20 @@
 import Foundation
-import Host
 import NVMe
 import Nexus
 import Reactor
 import Synchronization
 import Target
 
-/// Runs one volume's nexus on this node: claims, connects, serves, stops, and starts over when it had to stop.
+/// Runs one volume's nexus on this node: claims the volume, gives the nexus doors to its replicas, serves it to hosts while it can be
+/// served, and starts over when another nexus took it away.
 ///
 /// All state belongs to `queue`; every volume has its own, so that one that waits for a node keeps no other waiting.
 final class VolumeRunner: @unchecked Sendable {
-  /// How long a start waits for replicas that were in sync before it goes on without them.
-  static let graceNanoseconds: UInt64 = 20_000_000_000
   static let retryMilliseconds = 500
   /// How long a stop waits for the store to commit what commands depend on.
   static let stopPatienceNanoseconds = 6_000_000_000
+  /// While a replica is being made equal, how far it is is looked at this often.
+  private static let progressSeconds = 1.0
 
   let node: NodeContext
   let keeper: ReplicaKeeper
@@ -23,25 +23,50 @@ final class VolumeRunner: @unchecked Sendable {
   let commits: DispatchQueue
   var assignment: NexusAssignment
   var serving: Serving?
-  /// The last claim made, for a start that has to be tried again, and for a stop that cannot wait for the store.
+  /// What the nexus told last, and why replicas cannot be reached.
+  var told: NexusReport?
+  var troubles: [ReplicaID: String] = [:]
+  var past: RebuildHistory
+  /// The last claim made, for a stop that cannot wait for the store.
   let held = Mutex<MembershipRecord?>(nil)
-  private var isStopping = false
+  private(set) var isStopping = false
   private var firstAttempt: UInt64?
   private var lastStatus: NexusStatus?
+  private var isLookDue = false
 
-  /// A nexus in service.
-  struct Serving {
+  /// A nexus at work. Belongs to `queue`.
+  final class Serving: @unchecked Sendable {
     let record: MembershipRecord
     let reactor: ReactorReference
     let nexus: ReactorBound<Nexus>
     let surroundings: ReactorBound<VolumeSurroundings>
-    let remotes: [ReactorBound<RemoteController>]
+    let links: [ReactorBound<ReplicaLink>]
+    let description: SubsystemDescription
+    /// Whether hosts can connect; from the first moment of service on.
+    var isPublished = false
+    var anaState = ANAState.optimized
+    /// Counts the times that service ended, to know late timers.
+    var outages = 0
+    var isOut = false
+
+    init(
+      record: MembershipRecord, reactor: ReactorReference, nexus: ReactorBound<Nexus>, surroundings: ReactorBound<VolumeSurroundings>,
+      links: [ReactorBound<ReplicaLink>], description: SubsystemDescription
+    ) {
+      self.record = record
+      self.reactor = reactor
+      self.nexus = nexus
+      self.surroundings = surroundings
+      self.links = links
+      self.description = description
+    }
   }
 
   init(assignment: NexusAssignment, node: NodeContext, keeper: ReplicaKeeper) {
     self.assignment = assignment
     self.node = node
     self.keeper = keeper
+    past = RebuildHistory(assignment)
     queue = DispatchQueue(label: "keelson.volume.\(assignment.volumeID)")
     commits = DispatchQueue(label: "keelson.commit.\(assignment.volumeID)")
   }
@@ -51,17 +76,20 @@ final class VolumeRunner: @unchecked Sendable {
   /// Begins, and goes on trying until `stop`.
   func start() {
     queue.async {
+      if let old = try? self.node.store.object(NexusStatus.self, at: Keys.nexusStatus(node: self.node.name, self.assignment.volumeID)) {
+        self.past.adopt(old.object.rebuilds)
+      }
       self.publish(.starting)
       self.attempt()
     }
   }
 
-  func attempt() {
+  private func attempt() {
     guard serving == nil, !isStopping else { return }
     let began = firstAttempt ?? Clock.monotonicNanoseconds()
     firstAttempt = began
     do {
-      if try startNexus(waitedNanoseconds: Clock.monotonicNanoseconds() - began) {
+      if try startNexus() {
         firstAttempt = nil
         return
       }
@@ -73,32 +101,55 @@ final class VolumeRunner: @unchecked Sendable {
     queue.asyncAfter(deadline: .now() + .milliseconds(isYoung ? 20 : Self.retryMilliseconds)) { self.attempt() }
   }
 
+  // MARK: News
+
   /// What the nexus of a generation told of itself, on `queue`.
-  func nexusChanged(_ state: Nexus.State, _ members: [NexusMember], generation: UInt64) {
-    guard let serving, serving.record.generation == generation else { return }
-    switch state {
-    case .serving: publishMembers(members, generation: serving.record.generation)
-    case .blocked(let reason):
-      publish(.blocked, reason)
-      restart("it has no replica left")
-    case .fenced:
+  func nexusChanged(_ report: NexusReport, generation: UInt64) {
+    guard let serving, serving.record.generation == generation, !isStopping else { return }
+    told = report
+    if report.state == .fenced {
       publish(.blocked, "another nexus owns the volume")
-      restart("another nexus owns the volume")
+      return restart("another nexus owns the volume")
+    }
+    updatePath(serving, report)
+    publishReport()
+    lookLater()
+  }
+
+  /// A replica can be reached, or cannot, and why.
+  func replicaChanged(_ replica: ReplicaID, trouble: String?, generation: UInt64) {
+    guard let serving, serving.record.generation == generation, !isStopping else { return }
+    troubles[replica] = trouble
+    publishReport()
+  }
+
+  /// Looks again while something is under way that the nexus does not tell of.
+  private func lookLater() {
+    guard !isLookDue, let told, told.rebuilds.contains(where: { $0.state == .running }) else { return }
+    isLookDue = true
+    queue.asyncAfter(deadline: .now() + Self.progressSeconds) { [self] in
+      isLookDue = false
+      guard let serving, !isStopping else { return }
+      let nexus = serving.nexus
+      let report = serving.reactor.call { _ in NexusReport(nexus.value) }
+      nexusChanged(report, generation: serving.record.generation)
     }
   }
+
+  // MARK: Ends
 
   private func restart(_ why: String) {
     guard !isStopping else { return }
     node.log.write("volume \(assignment.volumeName): starting over, \(why)")
-    tearDown(isClean: false)
+    tearDown(isInOrder: false)
     queue.asyncAfter(deadline: .now() + .milliseconds(Self.retryMilliseconds)) { self.attempt() }
   }
 
-  /// Ends the nexus; with `isClean` its members are known to be equal. `body` runs when all is settled.
+  /// Ends the nexus. `body` runs when all is settled.
   func stop(then body: @escaping @Sendable () -> Void) {
     queue.async {
       self.isStopping = true
-      self.tearDown(isClean: true)
+      self.tearDown(isInOrder: true)
       body()
     }
     // A store that stays away must not keep the node from ending: what waits for a commit is then never acknowledged.
@@ -112,77 +163,66 @@ final class VolumeRunner: @unchecked Sendable {
     queue.async { self.node.withdraw(Keys.nexusStatus(node: self.node.name, self.assignment.volumeID)) }
   }
 
-  private func tearDown(isClean: Bool) {
+  /// Hosts first, then the nexus with what it has under way, then its doors.
+  private func tearDown(isInOrder: Bool) {
     guard let serving else { return }
     self.serving = nil
-    // The nexus does not own its surroundings, and has events until it is retired.
+    // The nexus does not own its surroundings, and has events until nothing of it is under way any more.
     withExtendedLifetime(serving) {
-      node.target.remove(name)
-      if isClean { commitCleanStop(serving) }
+      if serving.isPublished { node.target.remove(name) }
+      if !isInOrder { serving.record.abandon() }
+      let (nexus, surroundings) = (serving.nexus, serving.surroundings)
+      _ = serving.reactor.callAsynchronously { (_, done: @escaping @Sendable (Bool) -> Void) in
+        nexus.value.shutDown { done(true) }
+      }
       serving.record.abandon()
       commits.sync {}
-      for remote in serving.remotes { close(remote) }
-      serving.reactor.call { _ in serving.nexus.value.retire() }
-    }
-  }
-
-  /// Says that the members are equal, if they are: all hosts are gone and their commands settled; what the members hold is
-  /// flushed, so that they are still equal after a loss of power.
-  private func commitCleanStop(_ serving: Serving) {
-    let flush = FinalFlush()
-    // Devices keep no reference to their clients.
-    let status = withExtendedLifetime(flush) {
-      serving.reactor.callAsynchronously { (_, done: @escaping @Sendable (BlockStatus) -> Void) in
-        flush.submit(to: serving.nexus.value, done)
+      serving.reactor.call { _ in nexus.value.retire() }
+      for link in serving.links {
+        _ = serving.reactor.callAsynchronously { (_, done: @escaping @Sendable (Bool) -> Void) in link.value.close { done(true) } }
       }
+      serving.reactor.call { _ in surroundings.value.nexus = nil }
     }
-    guard status == .success else {
-      node.log.write("volume \(assignment.volumeName): could not be flushed at its stop (\(status)); the stop counts as unclean")
-      return
-    }
-    let (state, members) = serving.reactor.call { _ in (serving.nexus.value.state, serving.nexus.value.members) }
-    let isWhole = members.allSatisfy { if case .leaving = $0.state { false } else { true } }
-    guard state == .serving, isWhole else { return }
-    let equal = members.filter { $0.state == .inSync }.map(\.replica)
-    _ = serving.record.commit(MembershipChange(members: equal, leaving: [], isClean: true))
+    told = nil
+    troubles = [:]
+    past.close()
   }
 
   // MARK: Status
 
-  func publishMembers(_ members: [NexusMember], generation: UInt64) {
-    let states = Dictionary(uniqueKeysWithValues: members.map { ($0.replica, $0.state) })
-    let absent = absentReasons()
-    var replicas: [NexusStatus.Replica] = []
-    for replica in assignment.replicas {
-      switch states[replica.id.description] {
-      case .inSync: replicas.append(.init(id: replica.id, node: replica.node, state: .inSync))
-      case .leaving(let reason), .out(let reason):
-        replicas.append(.init(id: replica.id, node: replica.node, state: .out, reason: reason))
-      case nil:
-        replicas.append(.init(id: replica.id, node: replica.node, state: .out, reason: absent[replica.id] ?? "not in sync"))
-      }
-    }
-    let missing = replicas.filter { $0.state != .inSync }
-    // Which and why is in `replicas`; this is what it means.
-    let message = missing.isEmpty ? nil : "what left the in-sync set stays out until resynchronisation is available"
-    publish(missing.isEmpty ? .healthy : .degraded, message, generation: generation, replicas: replicas)
-  }
-
-  private func absentReasons() -> [ReplicaID: String] {
-    guard let record = try? node.store.object(InSyncRecord.self, at: Keys.inSync(assignment.volumeID)) else { return [:] }
-    return Dictionary(record.object.out.map { ($0.id, $0.reason) }) { $1 }
-  }
-
   func publish(
-    _ state: NexusStatus.State, _ message: String? = nil, generation: UInt64 = 0, replicas: [NexusStatus.Replica]? = nil
+    _ state: NexusStatus.State, _ message: String? = nil, replicas: [NexusStatus.Replica]? = nil, rebuilds: [RebuildStatus]? = nil
   ) {
     let status = NexusStatus(
-      volumeID: assignment.volumeID, state: state, message: message, generation: generation,
-      replicas: replicas ?? lastStatus?.replicas ?? [])
+      volumeID: assignment.volumeID, state: state, message: message, generation: serving?.record.generation ?? 0,
+      replicas: replicas ?? lastStatus?.replicas ?? [], rebuilds: rebuilds ?? past.all)
     if status == lastStatus { return }
+    let isNews = status.state != lastStatus?.state || status.message != lastStatus?.message
     lastStatus = status
     node.publish(status, at: Keys.nexusStatus(node: node.name, assignment.volumeID))
-    node.log.write("volume \(assignment.volumeName) is \(state.rawValue)\(message.map { ": \($0)" } ?? "")")
+    if isNews { node.log.write("volume \(assignment.volumeName) is \(state.rawValue)\(message.map { ": \($0)" } ?? "")") }
+  }
+}
+
+/// What a nexus tells of itself, as it leaves its reactor.
+struct NexusReport: Sendable {
+  let state: Nexus.State
+  let members: [NexusMember]
+  let rebuilds: [Rebuild]
+  /// Commands that were told to look elsewhere (R12).
+  let impatientCommands: UInt64
+  /// On the clock of `Rebuild`.
+  let nowNanoseconds: UInt64
+}
+
+extension NexusReport {
+  /// On the nexus's reactor.
+  init(_ nexus: Nexus) {
+    state = nexus.state
+    members = nexus.members
+    rebuilds = nexus.rebuilds
+    impatientCommands = nexus.impatientCommands
+    nowNanoseconds = Clock.monotonicNanoseconds()
   }
 }
 
@@ -201,6 +241,8 @@ final class VolumeSurroundings: NexusSurroundings {
     self.reactor = reactor
   }
 
+  let bootNanoseconds: (() -> UInt64)? = nil
+
   func commit(_ change: MembershipChange) {
     guard let nexus else { return }
     let bound = ReactorBound(nexus)
@@ -213,20 +255,8 @@ final class VolumeSurroundings: NexusSurroundings {
 
   func nexusChanged() {
     guard let nexus else { return }
-    let (state, members, generation) = (nexus.state, nexus.members, record.generation)
+    let (report, generation) = (NexusReport(nexus), record.generation)
     let runner = runner
-    runner.queue.async { runner.nexusChanged(state, members, generation: generation) }
+    runner.queue.async { runner.nexusChanged(report, generation: generation) }
   }
-}
-
-/// One flush of a device, on its reactor.
-private final class FinalFlush: BlockClient, @unchecked Sendable {
-  private var completion: ((BlockStatus) -> Void)?
-
-  func submit(to device: BlockDevice, _ completion: @escaping (BlockStatus) -> Void) {
-    self.completion = completion
-    unsafe device.submit(BlockRequest(.flush, token: 0), for: self)
-  }
-
-  override func blockRequestCompleted(token: UInt64, status: BlockStatus) { completion?(status) }
 }

@@ -56,17 +56,27 @@ public struct NexusAssignment: StoredObject {
   public var volumeName: String
   public var sizeBytes: UInt64
   public var blockSizeBytes: UInt32
+  /// Below this many replicas in sync nothing is served (R1). Absent for the default of the number of replicas.
+  public var minInSync: Int?
   public var replicas: [Replica]
   public var deleting: Bool
 
   public init(
-    volumeID: VolumeID, volumeName: String, sizeBytes: UInt64, blockSizeBytes: UInt32, replicas: [Replica], deleting: Bool = false
+    volumeID: VolumeID, volumeName: String, sizeBytes: UInt64, blockSizeBytes: UInt32, minInSync: Int? = nil, replicas: [Replica],
+    deleting: Bool = false
   ) {
     self.volumeID = volumeID
     self.volumeName = volumeName
     self.sizeBytes = sizeBytes
     self.blockSizeBytes = blockSizeBytes
+    self.minInSync = minInSync
     self.replicas = replicas
     self.deleting = deleting
   }
+
+  /// `minInSync`, or its default.
+  public var effectiveMinInSync: Int { minInSync ?? VolumeSpec.defaultMinInSync(replicaCount: replicas.count) }
+
+  /// The node of one of its replicas.
+  public func node(of replica: ReplicaID) -> String? { replicas.first { $0.id == replica }?.node }
 }

@@ -9,11 +9,14 @@ public struct InSyncRecord: StoredObject {
     public var reason: String
     /// The generation in which it left.
     public var atGeneration: UInt64
+    /// The latest that it is known to have accepted (R3); absent where that is not known.
+    public var acceptedGeneration: UInt64?
 
-    public init(id: ReplicaID, reason: String, atGeneration: UInt64) {
+    public init(id: ReplicaID, reason: String, atGeneration: UInt64, acceptedGeneration: UInt64? = nil) {
       self.id = id
       self.reason = reason
       self.atGeneration = atGeneration
+      self.acceptedGeneration = acceptedGeneration
     }
   }
 
@@ -26,12 +29,12 @@ public struct InSyncRecord: StoredObject {
   public var nexusIncarnation: String
   public var members: [ReplicaID]
   public var out: [Absent]
-  /// The last nexus stopped in order: all members are equal.
-  public var clean: Bool
+  /// The latest generation that served: every member has accepted it (R3). Absent before the first.
+  public var confirmedGeneration: UInt64?
 
   public init(
     generation: UInt64, setVersion: UInt64, nexusNode: String, nexusIncarnation: String, members: [ReplicaID], out: [Absent] = [],
-    clean: Bool
+    confirmedGeneration: UInt64? = nil
   ) {
     self.generation = generation
     self.setVersion = setVersion
@@ -39,6 +42,6 @@ public struct InSyncRecord: StoredObject {
     self.nexusIncarnation = nexusIncarnation
     self.members = members
     self.out = out
-    self.clean = clean
+    self.confirmedGeneration = confirmedGeneration
   }
 }

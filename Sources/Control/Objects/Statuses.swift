@@ -212,13 +212,23 @@ public struct NexusStatus: StoredObject {
   public static let kind = "nexus status"
 
   public enum State: String, Codable, Sendable {
-    case starting, healthy, degraded, blocked, faulted
+    case starting, healthy, degraded
+    /// Served, and a replica is on its way back.
+    case rebuilding
+    case blocked, faulted
   }
 
   /// One replica as the nexus sees it.
   public struct Replica: Codable, Equatable, Sendable {
     public enum State: String, Codable, Sendable {
-      case inSync, out, unreachable
+      /// In the set, claimed, and holds every acknowledged write.
+      case inSync
+      /// Outside of the set; gets every change, and is made equal.
+      case syncing
+      /// Outside of the set.
+      case absent
+      /// In the set, but not claimed.
+      case unreachable
     }
 
     public var id: ReplicaID
@@ -240,8 +250,25 @@ public struct NexusStatus: StoredObject {
   public var generation: UInt64
   public var subnqn: String
   public var replicas: [Replica]
+  /// Under way and over, the oldest first; at most `maximumRebuilds`. Absent for none.
+  private var rebuildList: [RebuildStatus]?
 
-  public init(volumeID: VolumeID, state: State, message: String? = nil, generation: UInt64, replicas: [Replica]) {
+  public static let maximumRebuilds = 24
+
+  enum CodingKeys: String, CodingKey {
+    case volumeID, state, message, generation, subnqn, replicas
+    case rebuildList = "rebuilds"
+  }
+
+  public var rebuilds: [RebuildStatus] {
+    get { rebuildList ?? [] }
+    set { rebuildList = newValue.isEmpty ? nil : newValue.suffix(Self.maximumRebuilds) }
+  }
+
+  public init(
+    volumeID: VolumeID, state: State, message: String? = nil, generation: UInt64, replicas: [Replica], rebuilds: [RebuildStatus] = []
+  ) {
+    defer { self.rebuilds = rebuilds }
     self.volumeID = volumeID
     self.state = state
     self.message = message

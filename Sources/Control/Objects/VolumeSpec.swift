@@ -41,8 +41,11 @@ public struct VolumeSpec: StoredObject {
   /// Whether its replicas take all their space when they are made.
   public var isThick: Bool { thick ?? false }
 
-  /// `minInSync`, or its default: 2 of 3, else 1 (R1).
-  public var effectiveMinInSync: Int { minInSync ?? (replicaCount >= 3 ? 2 : 1) }
+  /// `minInSync`, or its default.
+  public var effectiveMinInSync: Int { minInSync ?? Self.defaultMinInSync(replicaCount: replicaCount) }
+
+  /// 2 of 3, else 1 (R1).
+  public static func defaultMinInSync(replicaCount: Int) -> Int { replicaCount >= 3 ? 2 : 1 }
 
   /// Throws unless every field may be asked for.
   public func validate() throws(ObjectError) {

@@ -12,8 +12,10 @@ public struct VolumeView: Encodable, Equatable, Sendable {
     public enum State: String, Encodable, Sendable {
       /// Holds every acknowledged write.
       case inSync = "in-sync"
-      /// Left the in-sync set; not used.
-      case out
+      /// Outside of the in-sync set; gets every change, and is made equal.
+      case syncing
+      /// Outside of the in-sync set; what it misses is recorded.
+      case absent
       /// Its node does not run or does not answer.
       case unreachable
       case creating, deleting, faulted
@@ -23,6 +25,10 @@ public struct VolumeView: Encodable, Equatable, Sendable {
     public var node: String
     public var pool: String
     public var state: State
+    /// How far it is, while it is syncing.
+    public var rebuild: RebuildStatus?
+    /// Why it is not in sync, if somebody knows.
+    public var reason: String?
   }
 
   /// A way for hosts to the volume.
@@ -53,6 +59,8 @@ public struct VolumeView: Encodable, Equatable, Sendable {
   public var nexus: Nexus?
   public var replicas: [Replica]
   public var paths: [Path]
+  /// Under way and over, the oldest first.
+  public var rebuilds: [RebuildStatus]
   /// What there is to say when the volume is not healthy.
   public var message: String?
 
@@ -60,7 +68,7 @@ public struct VolumeView: Encodable, Equatable, Sendable {
     case name, id, size
     case blockSize = "block_size"
     case isThick = "thick"
-    case state, nexus, replicas, paths, message
+    case state, nexus, replicas, paths, rebuilds, message
   }
 
   public init(_ spec: VolumeSpec, in cluster: ClusterState) {
@@ -71,6 +79,7 @@ public struct VolumeView: Encodable, Equatable, Sendable {
     isThick = spec.isThick ? true : nil
     replicas = []
     paths = []
+    rebuilds = []
     let note = cluster.note(volumeName: spec.name)?.object.message
     guard let assignment = cluster.nexusAssignments(of: spec.id).first else {
       state = .blocked
@@ -90,6 +99,7 @@ public struct VolumeView: Encodable, Equatable, Sendable {
     switch status?.state {
     case .healthy?: state = .healthy
     case .degraded?: state = .degraded
+    case .rebuilding?: state = .rebuilding
     case .blocked?: state = .blocked
     case .faulted?: state = .faulted
     case .starting?:
@@ -101,7 +111,8 @@ public struct VolumeView: Encodable, Equatable, Sendable {
     }
     if state == .healthy, replicas.contains(where: { $0.state != .inSync }) { state = .degraded }
     if let text = status?.message { messages.append(text) }
-    if state != .healthy { messages += Self.explanations(replicas, status, record) }
+    if state != .healthy { messages += replicas.compactMap(\.explanation) }
+    rebuilds = (running == nil ? cluster.nexusStatus(node: node, spec.id) : status)?.rebuilds ?? []
     message = messages.isEmpty ? nil : messages.joined(separator: "; ")
 
     let isServed = state == .healthy || state == .degraded || state == .rebuilding
@@ -113,43 +124,52 @@ public struct VolumeView: Encodable, Equatable, Sendable {
     }
   }
 
-  /// The in-sync record is the truth about who is out; the nexus and the nodes tell the rest.
+  /// The in-sync record is the truth about who is in the set; the nexus and the nodes tell the rest.
   private static func replica(
     _ replica: NexusAssignment.Replica, of spec: VolumeSpec, _ status: NexusStatus?, _ record: InSyncRecord?, _ cluster: ClusterState
   ) -> Replica {
     let own = cluster.replicaStatus(node: replica.node, replica.id)
     let seen = status?.replicas.first { $0.id == replica.id }
+    let rebuild = status?.rebuilds.last { $0.replica == replica.id && !$0.isOver }
+    let isMember = record?.members.contains(replica.id) ?? true
     let state: Replica.State
     if spec.deleting {
       state = .deleting
-    } else if let record, !record.members.contains(replica.id) {
-      state = .out
-    } else if cluster.node(replica.node) == nil || seen?.state == .unreachable {
+    } else if !isMember {
+      state = seen?.state == .syncing ? .syncing : .absent
+    } else if cluster.node(replica.node) == nil {
       state = .unreachable
     } else if own == nil || own?.state == .creating {
       state = .creating
     } else if own?.state != .ready {
       state = .faulted
+    } else if seen?.state == .unreachable {
+      state = .unreachable
     } else {
-      state = seen?.state == .out ? .out : .inSync
+      state = seen?.state == .absent ? .absent : .inSync
     }
-    return Replica(id: replica.id, node: replica.node, pool: replica.pool, state: state)
-  }
-
-  private static func explanations(_ replicas: [Replica], _ status: NexusStatus?, _ record: InSyncRecord?) -> [String] {
-    replicas.compactMap { replica in
-      let reason =
-        record?.out.first { $0.id == replica.id }?.reason ?? status?.replicas.first { $0.id == replica.id }?.reason
-      let suffix = reason.map { ": \($0)" } ?? ""
-      switch replica.state {
-      case .out: return "the replica on \(replica.node) is out\(suffix)"
-      case .unreachable: return "the replica on \(replica.node) is not reachable\(suffix)"
-      case .faulted: return "the replica on \(replica.node) is faulted\(suffix)"
-      case .inSync, .creating, .deleting: return nil
-      }
-    }
+    var reason = seen?.reason ?? record?.out.first { $0.id == replica.id }?.reason
+    if state == .faulted { reason = own?.message ?? reason }
+    if cluster.node(replica.node) == nil { reason = [reason, "the node is down"].compactMap(\.self).joined(separator: "; ") }
+    return Replica(
+      id: replica.id, node: replica.node, pool: replica.pool, state: state, rebuild: state == .syncing ? rebuild : nil,
+      reason: state == .inSync || state == .deleting || state == .creating ? nil : reason)
   }
 
   /// All volumes, by name.
   public static func all(in cluster: ClusterState) -> [VolumeView] { cluster.volumes.map { VolumeView($0.object, in: cluster) } }
+}
+
+extension VolumeView.Replica {
+  /// What there is to say of it in a sentence; nil while it is well.
+  var explanation: String? {
+    let suffix = reason.map { ": \($0)" } ?? ""
+    switch state {
+    case .syncing: return "the replica on \(node) is being made equal" + (rebuild.map { ", \(Int($0.fraction * 100)) % done" } ?? "")
+    case .absent: return "the replica on \(node) is absent\(suffix)"
+    case .unreachable: return "the replica on \(node) is not reachable\(suffix)"
+    case .faulted: return "the replica on \(node) is faulted\(suffix)"
+    case .inSync, .creating, .deleting: return nil
+    }
+  }
 }

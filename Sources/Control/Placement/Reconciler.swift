@@ -55,9 +55,10 @@ public enum Reconciler {
     }
     let nexusNode = choices[0].node
     let nexus = NexusAssignment(
-      volumeID: spec.id, volumeName: spec.name, sizeBytes: spec.sizeBytes, blockSizeBytes: spec.blockSizeBytes, replicas: replicas)
+      volumeID: spec.id, volumeName: spec.name, sizeBytes: spec.sizeBytes, blockSizeBytes: spec.blockSizeBytes,
+      minInSync: spec.minInSync, replicas: replicas)
     let record = InSyncRecord(
-      generation: 0, setVersion: 1, nexusNode: nexusNode, nexusIncarnation: "", members: replicas.map(\.id), clean: true)
+      generation: 0, setVersion: 1, nexusNode: nexusNode, nexusIncarnation: "", members: replicas.map(\.id))
     var operations: [StoreOperation] = [
       .put(key: Keys.nexusAssignment(node: nexusNode, spec.id), value: nexus.encoded()),
       .put(key: Keys.inSync(spec.id), value: record.encoded()),

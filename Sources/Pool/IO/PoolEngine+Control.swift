@@ -291,7 +291,11 @@ extension PoolEngine {
     change([.claim(replica: id, claim)], done)
   }
 
-  /// Takes regions into a set of regions, or out of it. Those that are in it already cost nothing.
+  /// Ranges of regions in one group of entries, which has to fit into a record.
+  private static let regionsPerGroup = 256
+
+  /// Takes regions into a set of regions, or out of it. Those that are in it already cost nothing. Of many ranges some may be durable
+  /// before the others are.
   func setRegions(_ set: RegionSetName, of id: Identifier, _ regions: [Range<Int>], isMember: Bool, done: @escaping Done) {
     guard let replica = state.replicas[id] else { return done(.unknownReplica(pool: name, id: id)) }
     let count = Int(replica.header.sizeBytes.roundedUpQuotient(by: state.options.regionBytes))
@@ -303,7 +307,9 @@ extension PoolEngine {
     }
     if set == .activity && isMember {
       let added = regions.reduce(0) { $0 + $1.reduce(0) { $0 + (replica.activity.contains($1) ? 0 : 1) } }
-      if added == 0 && journal?.durableSequence == journal?.writtenSequence { return done(nil) }
+      // A change on its way may take out what is in it now.
+      let isSettled = stagedEntries.isEmpty && commits.isEmpty && journal?.durableSequence == journal?.writtenSequence
+      if added == 0 && isSettled { return done(nil) }
       guard replica.activity.count + added <= Int(state.options.maximumHotRegions) else {
         return done(.activityLogFull(pool: name, replica: id, regionCount: replica.activity.count))
       }
@@ -311,7 +317,8 @@ extension PoolEngine {
     if isFaulted { return done(.faulted(pool: name, detail: report.message ?? "")) }
     // As many as a record takes; the last record makes those before it durable too.
     var entries: [MetadataEntry] = []
-    for range in regions {
+    // Without a region, what is left to say is that there is a set.
+    for range in regions.isEmpty ? [0..<0] : regions {
       entries.append(.regions(replica: id, set: set, first: UInt32(range.lowerBound), count: UInt32(range.count), isMember: isMember))
       if (entries.count + 1) * Self.regionsEntryBytes > maximumGroupBytes {
         stage(entries, .nobody)

@@ -8,8 +8,8 @@ import Reactor
 public final class PoolReplica: BlockDevice {
   public let id: Identifier
   public let volumeID: Identifier
-  private let pool: Pool
-  private let engine: PoolEngine
+  let pool: Pool
+  let engine: PoolEngine
   private let device: Int
   private var isClosed = false
 
@@ -24,6 +24,9 @@ public final class PoolReplica: BlockDevice {
 
   /// Whether its content ends with the process.
   public var isVolatile: Bool { pool.isVolatile }
+
+  /// Whether what was written is as durable as it will be, without a flush.
+  public var isWriteThrough: Bool { pool.isWriteThrough }
 
   /// Requests that were submitted and have not been answered.
   public var inFlight: Int { isClosed ? 0 : engine.devices[device].inFlight }

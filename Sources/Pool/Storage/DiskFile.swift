@@ -35,6 +35,8 @@ public final class DiskFile: Sendable {
   public let isBlockDevice: Bool
   /// Whether I/O bypasses the page cache (O_DIRECT). Some file systems (older tmpfs) cannot.
   public let isDirect: Bool
+  /// Whether what was written is durable without a flush: a block device whose cache survives power losses, or that has none.
+  public let isWriteThrough: Bool
   /// The unit of direct I/O, 512 or 4096.
   public let sectorBytes: UInt32
   /// Size when opened, in bytes.
@@ -98,6 +100,7 @@ public final class DiskFile: Sendable {
     self.access = access
     isBlockDevice = isBlock
     self.isDirect = isDirect
+    isWriteThrough = isBlock && isDirect && Self.hasNoVolatileCache(status.st_rdev)
     wasCreated = !isPresent
     descriptor = opened
   }
@@ -118,21 +121,32 @@ public final class DiskFile: Sendable {
   /// The logical sector size of the disk under a file system, which is the unit of direct I/O on its files; 512 where the
   /// file system has no one disk.
   private static func sectorOfFileSystem(_ device: dev_t) -> Int32 {
-    let base = "/sys/dev/block/\(gnu_dev_major(device)):\(gnu_dev_minor(device))"
-    // A partition has no queue of its own; its disk is the folder above.
-    for path in ["\(base)/queue/logical_block_size", "\(base)/../queue/logical_block_size"] {
-      let file = unsafe keelson_open(path, O_RDONLY | O_CLOEXEC, 0)
-      guard file >= 0 else { continue }
-      defer { close(file) }
-      var digits = [UInt8](repeating: 0, count: 16)
-      let count = unsafe Glibc.read(file, &digits, digits.count)
+    for digits in queueAttributes("logical_block_size", of: device) {
       var value: Int32 = 0
-      for digit in digits.prefix(max(0, count)) {
+      for digit in digits {
         guard digit >= UInt8(ascii: "0"), digit <= UInt8(ascii: "9"), value < 1 << 20 else { break }
         value = value * 10 + Int32(digit - UInt8(ascii: "0"))
       }
       if value >= 512 { return value }
     }
     return 512
+  }
+
+  /// Whether the kernel knows that a disk keeps nothing in a cache that a power loss empties.
+  private static func hasNoVolatileCache(_ device: dev_t) -> Bool {
+    queueAttributes("write_cache", of: device).first.map { $0.starts(with: Array("write through".utf8)) } ?? false
+  }
+
+  /// What sysfs says of a block device's queue, of its own and of its disk's: a partition has no queue of its own.
+  private static func queueAttributes(_ name: String, of device: dev_t) -> [ArraySlice<UInt8>] {
+    let base = "/sys/dev/block/\(gnu_dev_major(device)):\(gnu_dev_minor(device))"
+    return ["\(base)/queue/\(name)", "\(base)/../queue/\(name)"].compactMap { path in
+      let file = unsafe keelson_open(path, O_RDONLY | O_CLOEXEC, 0)
+      guard file >= 0 else { return nil }
+      defer { close(file) }
+      var text = [UInt8](repeating: 0, count: 16)
+      let count = unsafe Glibc.read(file, &text, text.count)
+      return text.prefix(max(0, count))
+    }
   }
 }

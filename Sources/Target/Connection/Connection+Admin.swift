@@ -74,6 +74,7 @@ extension Connection {
       if request.queueIdentifier == 0 {
         let accepted = try subsystem.core.connectAdmin(request, portal: portal, now: reactor.now)
         for older in accepted.replaced { subsystem.end(older) }
+        subsystem.attach(to: accepted.controller)
         join(subsystem, accepted.controller, request)
         _ = answerConnect(entry, .success, result: accepted.result)
       } else {
@@ -89,10 +90,11 @@ extension Connection {
   private func join(_ subsystem: ServedSubsystem, _ controller: Controller, _ request: ConnectRequest) {
     self.subsystem = subsystem
     self.controller = controller
-    unsafe device = subsystem.device
+    let device = subsystem.device(of: controller)
+    unsafe self.device = device
     memory = subsystem.usesReplicaArena ? core.replicaMemory : core.hostMemory
     share = subsystem.share(of: controller) ?? MemoryShare()
-    blockShift = UInt64((subsystem.device?.blockSizeBytes ?? 512).trailingZeroBitCount)
+    blockShift = UInt64((device?.blockSizeBytes ?? 512).trailingZeroBitCount)
     queueID = request.queueIdentifier
     disablesFlowControl = request.disablesFlowControl
     slots.reset(entries: request.queueEntryCount)
@@ -104,10 +106,11 @@ extension Connection {
 
   // MARK: Admin commands
 
-  /// A command of the admin queue, or a fabrics command on any. None of those we know brings data.
-  func receivedAdmin(_ index: Int, _ entry: SubmissionEntry) -> PayloadPlan {
+  /// A command of the admin queue, or a fabrics command on any. Of those we know only vendor specific ones bring data.
+  func receivedAdmin(_ index: Int, _ entry: SubmissionEntry, inCapsuleBytes: UInt32) -> PayloadPlan {
     guard let controller else { return refuse(index, .internalError) }
     if queueID != 0 { return refuse(index, Controller.statusOfFabricsOnIOQueue(entry)) }
+    if attachment(for: entry) != nil { return receivedVendor(index, entry, inCapsuleBytes: inCapsuleBytes) }
     adminEntries[index] = entry
     let replyBytes = controller.replyByteCount(entry)
     if replyBytes > 0 {

@@ -22,7 +22,9 @@ extension Connection {
     slots[index].commandIdentifier = entry.commandIdentifier
     identifiers.insert(index, in: slots)
     slots[index].isInCapsule = header.dataLength > 0
-    if queueID == 0 || entry.opcode == IOOpcode.fabrics.rawValue { return receivedAdmin(index, entry) }
+    if queueID == 0 || entry.opcode == IOOpcode.fabrics.rawValue {
+      return receivedAdmin(index, entry, inCapsuleBytes: header.dataLength)
+    }
 
     if entry.fusedOperation != 0 || entry.dataPointerFormat != 1 { return refuse(index, Status.invalidField.withDoNotRetry) }
     guard entry.namespaceIdentifier == core.namespaceID || (entry.opcode == IOOpcode.flush.rawValue && entry.namespaceIdentifier == .max)

@@ -10,7 +10,11 @@ extension Connection {
   /// Frees a slot and its buffer. Nothing may refer to the buffer any more.
   func releaseSlot(_ index: Int) {
     if let buffer = unsafe slots[index].buffer {
-      unsafe memory.release(buffer, of: share, isForCapsule: slots[index].isBufferForCapsule)
+      if hasVendorMemory(index) {
+        unsafe buffer.deallocate()
+      } else {
+        unsafe memory.release(buffer, of: share, isForCapsule: slots[index].isBufferForCapsule)
+      }
     }
     identifiers.remove(index, in: slots)
     slots.free(index)
@@ -89,6 +93,8 @@ extension Connection {
     endTransfer(index)
     if slots[index].isCorrupt {
       respond(index, .transientTransportError)
+    } else if queueID == 0 {
+      executeVendor(index)
     } else if slots[index].opcode == IOOpcode.datasetManagement.rawValue {
       executeDatasetManagement(index)
     } else {

@@ -42,6 +42,13 @@ public struct NamespaceDescription: Equatable, Sendable {
     self.hasVolatileWriteCache = hasVolatileWriteCache
   }
 
+  /// The same of another size.
+  public func resized(to sizeBytes: UInt64) -> NamespaceDescription {
+    NamespaceDescription(
+      identifier: identifier, sizeBytes: sizeBytes, blockBytes: blockBytes, uuid: uuid, guid: guid, anaGroup: anaGroup,
+      anaState: anaState, isWriteProtected: isWriteProtected, hasVolatileWriteCache: hasVolatileWriteCache)
+  }
+
   /// Size in logical blocks.
   public var blockCount: UInt64 { sizeBytes / UInt64(blockBytes) }
 

@@ -1,13 +1,17 @@
 import Console
 import Control
+import Foundation
 
 extension VolumeView {
   var json: JSONValue {
     let replicaValues = replicas.map { replica -> JSONValue in
-      [
-        "id": .string("\(replica.id)"), "node": .string(replica.node), "pool": .string(replica.pool),
-        "state": .string(replica.state.rawValue),
+      var members: [JSONValue.Member] = [
+        .init("id", .string("\(replica.id)")), .init("node", .string(replica.node)), .init("pool", .string(replica.pool)),
+        .init("state", .string(replica.state.rawValue)),
       ]
+      if let reason = replica.reason { members.append(.init("reason", .string(reason))) }
+      if let rebuild = replica.rebuild { members.append(.init("rebuild", rebuild.json)) }
+      return .object(members)
     }
     let pathValues = paths.map { path -> JSONValue in
       [
@@ -28,6 +32,37 @@ extension VolumeView {
     if let isThick { members.append(.init("thick", .bool(isThick))) }
     if let message { members.append(.init("message", .string(message))) }
     return .object(members)
+  }
+}
+
+extension RebuildStatus {
+  var json: JSONValue { .object(jsonMembers) }
+
+  var jsonMembers: [JSONValue.Member] {
+    var members: [JSONValue.Member] = [
+      .init("replica", .string("\(replica)")), .init("node", .string(node)), .init("kind", .string(kind.rawValue)),
+      .init("state", .string(state.rawValue)), .init("cause", .string(cause)), .init("bytes_to_do", .unsigned(bytesToDo)),
+      .init("bytes_done", .unsigned(bytesDone)), .init("bytes_read", .unsigned(bytesRead)), .init("bytes_sent", .unsigned(bytesSent)),
+      .init("bytes_per_second", .unsigned(bytesPerSecond)), .init("started_at", .string(startedAt.formatted(.iso8601))),
+    ]
+    if let endedAt { members.append(.init("ended_at", .string(endedAt.formatted(.iso8601)))) }
+    if let secondsLeft { members.append(.init("seconds_left", .unsigned(secondsLeft))) }
+    if let failure { members.append(.init("failure", .string(failure))) }
+    return members
+  }
+}
+
+extension RebuildView {
+  var json: JSONValue { .object([.init("volume", .string(volume))] + rebuild.jsonMembers) }
+}
+
+extension VolumeExplanation {
+  var json: JSONValue {
+    func sentences(_ texts: [String]) -> JSONValue { .array(texts.map { .string($0) }) }
+    return [
+      "name": .string(volume.name), "id": .string("\(volume.id)"), "state": .string(volume.state.rawValue), "why": sentences(why),
+      "running": sentences(running), "next": sentences(next), "help": help.map { .string($0) } ?? .null,
+    ]
   }
 }
 

@@ -4,8 +4,8 @@ import Control
 /// Good is green, in between yellow, bad red; the words say it too.
 func tone(of state: String) -> TextStyle.Tone {
   switch state {
-  case "healthy", "ready", "in-sync", "optimized": .green
-  case "degraded", "rebuilding", "creating", "deleting", "starting", "stopping": .yellow
+  case "healthy", "ready", "in-sync", "optimized", "done": .green
+  case "degraded", "rebuilding", "syncing", "running", "paused", "creating", "deleting", "starting", "stopping": .yellow
   default: .red
   }
 }
@@ -17,8 +17,9 @@ extension Collection where Element == VolumeView {
       var table = TextTable([.init("name"), .init("state"), .init("size", .right), .init("replicas", .right), .init("nexus"), .init("id")])
       for volume in self {
         let inSync = volume.replicas.filter { $0.state == .inSync }.count
+        let progress = volume.replicas.compactMap(\.rebuild).map { " \(Int($0.fraction * 100)) %" }.joined()
         table.add([
-          .init(volume.name), .init(volume.state.rawValue, tone(of: volume.state.rawValue)), .init(ByteSize.text(volume.size)),
+          .init(volume.name), .init(volume.state.rawValue + progress, tone(of: volume.state.rawValue)), .init(ByteSize.text(volume.size)),
           .init("\(inSync)/\(volume.replicas.count)"), .init(volume.nexus?.node ?? "-"), .init("\(volume.id)"),
         ])
       }
@@ -35,6 +36,7 @@ extension VolumeView {
     text +=
       "  id      \(id)\n  size    \(ByteSize.text(size)) in blocks of \(blockSize) bytes\(isThick == true ? ", thick: all of its space is taken" : "")\n"
     if let nexus { text += "  nexus   on \(nexus.node)\n" }
+    var progress = ""
     if !replicas.isEmpty {
       var table = TextTable([.init("replica"), .init("node"), .init("pool"), .init("state")])
       for replica in replicas {
@@ -42,7 +44,8 @@ extension VolumeView {
           .init("\(replica.id)"), .init(replica.node), .init(replica.pool), .init(replica.state.rawValue, tone(of: replica.state.rawValue)),
         ])
       }
-      text += "\n" + table.text(style: style)
+      for rebuild in replicas.compactMap(\.rebuild) { progress += "  \(rebuild.node)  \(rebuild.bar())\n" }
+      text += "\n" + table.text(style: style) + progress
     }
     if !paths.isEmpty {
       var table = TextTable([.init("path"), .init("node"), .init("ANA state")])

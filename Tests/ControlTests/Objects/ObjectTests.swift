@@ -41,7 +41,7 @@ import Testing
     try check(
       InSyncRecord(
         generation: .max, setVersion: 3, nexusNode: "n", nexusIncarnation: "i", members: [replica],
-        out: [.init(id: ReplicaID(), reason: "io", atGeneration: 2)], clean: false))
+        out: [.init(id: ReplicaID(), reason: "io", atGeneration: 2)]))
     try check(
       NodeStatus(
         name: "n", pid: 7, incarnation: "i", addresses: [.init(adrfam: "ipv6", traddr: "::1", trsvcid: "4420")], ioEngine: "libaio",
@@ -63,6 +63,14 @@ import Testing
       NexusStatus(
         volumeID: volume, state: .degraded, generation: 4,
         replicas: [.init(id: replica, node: "n", state: .unreachable, reason: "timeout")]))
+    try check(
+      NexusStatus(
+        volumeID: volume, state: .rebuilding, generation: 4, replicas: [.init(id: replica, node: "n", state: .syncing)],
+        rebuilds: [
+          RebuildStatus(
+            replica: replica, node: "n", kind: .compared, state: .failed, cause: "c", failure: "f", bytesToDo: 4, bytesDone: 3,
+            bytesRead: 2, bytesSent: 1, bytesPerSecond: 9, startedAt: now, endedAt: now)
+        ]))
     try check(VolumeNote(state: .pending, message: "full"))
     try check(LeaderRecord(holder: "n/1"))
   }

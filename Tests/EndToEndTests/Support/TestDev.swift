@@ -80,6 +80,10 @@ final class TestDev: @unchecked Sendable {
     running = nil
   }
 
+  /// Keeps it from starting nodes again, until `resumeSupervisor`.
+  func pauseSupervisor() throws { kill(try processID, SIGSTOP) }
+  func resumeSupervisor() throws { kill(try processID, SIGCONT) }
+
   /// `kill -9` of `keelson dev`, and not of its nodes.
   func killSupervisor() async throws {
     kill(try processID, SIGKILL)
@@ -88,6 +92,7 @@ final class TestDev: @unchecked Sendable {
   }
 
   private func destroy() async {
+    if running != nil { try? resumeSupervisor() }
     if running != nil, (try? await stop()) == nil { running?.send(SIGTERM) }
     for process in Machine.processes(with: directory) { kill(process.processID, SIGKILL) }
     try? FileManager.default.removeItem(atPath: directory)
@@ -113,7 +118,9 @@ final class TestDev: @unchecked Sendable {
   }
 
   /// Starts a command without waiting.
-  func begin(_ arguments: String...) throws -> Program.Running {
+  func begin(_ arguments: String...) throws -> Program.Running { try begin(arguments: arguments) }
+
+  func begin(arguments: [String]) throws -> Program.Running {
     try Program.start("/usr/bin/timeout", ["--kill-after=5", "90", Program.path] + arguments, environment: ["KEELSON_DIR": directory])
   }
 
@@ -144,6 +151,9 @@ final class TestDev: @unchecked Sendable {
       throw TimedOut(description: "\(error.description); it is \(last)")
     }
   }
+
+  /// The rebuilds of a volume, the oldest first.
+  func rebuilds(of name: String) async throws -> [JSON] { try await json("rebuild", "list", "--volume", name).array }
 
   /// The process of a node, as `node list` says.
   func process(of node: String) async throws -> Int32 {

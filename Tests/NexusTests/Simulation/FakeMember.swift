@@ -1,8 +1,12 @@
 import Glibc
+import Pool
 import Reactor
 
-/// A copy of the volume in memory. What it was asked waits until the test delivers it, in any order and with any outcome.
-@safe final class FakeMember: BlockDevice {
+@testable import Nexus
+
+/// A door to a copy of the volume in memory. What it was sent waits until the test delivers it, in any order and with any outcome.
+/// Questions are answered in order: by themselves, soon, unless the test wants to.
+@safe final class FakeMember: ReplicaDoor {
   /// How a member lies, to show that the checks see it.
   enum Lie {
     case none
@@ -20,8 +24,22 @@ import Reactor
     let order: Int
   }
 
+  struct Asked {
+    let question: ReplicaQuestion
+    let answer: (Result<ReplicaAnswer, ReplicaRefusal>) -> Void
+  }
+
   let index: Int
-  let memory: UnsafeMutableRawBufferPointer
+  let replica: FakeReplica
+  let reactor: Reactor
+  /// Questions that wait for the test.
+  var asked: [Asked] = []
+  /// Every question, in order.
+  private(set) var questions: [ReplicaQuestion] = []
+  var answersByItself = true
+  /// Refusals to give before anything else, by the test's judgement of the question.
+  var refuse: (ReplicaQuestion) -> ReplicaRefusal? = { _ in nil }
+  private(set) var isOver = false
   var pending: [Pending] = []
   var lie = Lie.none
   /// Told before a request is taken in.
@@ -31,20 +49,56 @@ import Reactor
   private var changeCount = 0
   private var readCount = 0
   /// The order number of the latest flush that was done.
-  private(set) var flushedOrder = -1
+  var flushedOrder: Int { replica.flushedOrder }
+  /// Whose request is being taken in.
+  private(set) var submittingClient: BlockClient?
 
-  init(index: Int, sizeBytes: UInt64, blockSizeBytes: UInt32 = 512) {
+  init(index: Int, replica: FakeReplica, reactor: Reactor, blockSizeBytes: UInt32 = 512) {
     self.index = index
-    unsafe memory = .allocate(byteCount: Int(sizeBytes), alignment: 4096)
-    unsafe memset(memory.baseAddress!, 0, Int(sizeBytes))
-    super.init(sizeBytes: sizeBytes, blockSizeBytes: blockSizeBytes)
+    self.replica = replica
+    self.reactor = reactor
+    unsafe super.init(sizeBytes: UInt64(replica.memory.count), blockSizeBytes: blockSizeBytes)
+    reactor.register(self)
   }
 
-  deinit { unsafe memory.deallocate() }
+  // MARK: Questions
+
+  override func ask(_ question: ReplicaQuestion, then answer: @escaping (Result<ReplicaAnswer, ReplicaRefusal>) -> Void) {
+    questions.append(question)
+    asked.append(Asked(question: question, answer: answer))
+    if answersByItself { reactor.postpone(handlerID, token: 0, result: 0) }
+  }
+
+  override func completed(token: UInt64, result: Int32) { if answersByItself { answerNext() } }
+
+  /// Answers the oldest question: with `refusal`, or as a well replica does.
+  func answerNext(_ refusal: ReplicaRefusal? = nil) {
+    guard !asked.isEmpty else { return }
+    let next = asked.removeFirst()
+    if isOver { return next.answer(.failure(.lost)) }
+    if let refusal = refusal ?? refuse(next.question) { return next.answer(.failure(refusal)) }
+    next.answer(replica.answer(next.question))
+  }
+
+  /// The connection is lost: what was sent ends with that, done or not.
+  func lose(appliedPercent: Int = 0) {
+    isOver = true
+    deliverAll(.connectionLost, appliedPercent: appliedPercent)
+    while !asked.isEmpty { answerNext() }
+    sessionEnded?(.lost)
+    deliverAll(.connectionLost)
+  }
+
+  // MARK: Data
+
+  private var memory: UnsafeMutableRawBufferPointer { unsafe replica.memory }
 
   override func submit(_ request: BlockRequest, for client: BlockClient) {
+    submittingClient = client
     onSubmit(self, request)
-    pending.append(Pending(request: request, client: client, order: submitted.count))
+    submittingClient = nil
+    pending.append(Pending(request: request, client: client, order: replica.nextOrder))
+    replica.nextOrder += 1
     submitted.append(request)
   }
 
@@ -53,7 +107,7 @@ import Reactor
     let entry = pending.remove(at: position)
     let request = entry.request
     if request.operation == .flush {
-      if status == .success { flushedOrder = max(flushedOrder, entry.order) }
+      if status == .success { replica.flushedOrder = max(replica.flushedOrder, entry.order) }
     } else if status == .success {
       carryOut(request)
     } else if request.operation == .read {
@@ -68,10 +122,10 @@ import Reactor
   }
 
   /// Delivers all there is, oldest first, and what that brings.
-  func deliverAll(_ status: BlockStatus = .success) {
+  func deliverAll(_ status: BlockStatus = .success, appliedPercent: Int = 0) {
     var limit = 10_000
     while !pending.isEmpty, limit > 0 {
-      deliver(0, status)
+      deliver(0, status, appliedPercent: appliedPercent)
       limit -= 1
     }
   }
@@ -103,12 +157,9 @@ import Reactor
     }
   }
 
-  /// The stamp of a 512-byte block.
-  func value(block: Int) -> UInt64? { unsafe Stamp.read(memory.baseAddress! + block * Stamp.blockBytes) }
+  func value(block: Int) -> UInt64? { replica.value(block: block) }
 
-  func fill(block: Int, _ value: UInt64) { unsafe Stamp.fill(memory.baseAddress! + block * Stamp.blockBytes, value) }
+  func fill(block: Int, _ value: UInt64) { replica.fill(block: block, value) }
 
-  func hasSameBytes(as other: FakeMember) -> Bool {
-    unsafe memcmp(memory.baseAddress!, other.memory.baseAddress!, memory.count) == 0
-  }
+  func hasSameBytes(as other: FakeMember) -> Bool { replica.hasSameBytes(as: other.replica) }
 }

@@ -4,12 +4,20 @@ import Reactor
 
 /// What must hold whatever happens.
 extension NexusSimulation {
+  /// Where the nexus has a replica: members of the set come first there.
+  private func position(_ member: FakeMember) -> Int { nexus.replicas.firstIndex { $0.id == member.replica.id }! }
+
   // MARK: When a member is asked
 
   func memberAsked(_ member: FakeMember, _ request: BlockRequest) {
     let name = "member \(member.index), \(request.operation) at \(request.offsetBytes)+\(request.byteCount)"
-    if nexus.state != .serving { fail("\(name): asked by a nexus that does not serve (\(nexus.state))") }
-    if nexus.members[member.index].state != .inSync { fail("\(name): asked after it left") }
+    let isOfCommand = member.submittingClient === nexus
+    let state = nexus.memberState(position(member))
+    if isOfCommand {
+      if nexus.state != .serving { fail("\(name): asked by a nexus that does not serve (\(nexus.state))") }
+      if state != .inSync, request.operation == .read || (state != .syncing && state != .joining) { fail("\(name): asked when \(state)") }
+    }
+    if nexus.isOver { fail("\(name): asked by a nexus at its end") }
     if !member.accepts(request) { fail("\(name): a request the member cannot take") }
     let isTransfer = request.operation == .read || request.operation == .write
     if isTransfer, request.byteCount > BlockDevice.maximumTransferBytes { fail("\(name): larger than a transfer may be") }
@@ -22,6 +30,9 @@ extension NexusSimulation {
         fail("\(name): overlaps a \(other.request.operation) at \(otherRange) in flight on the same member (R8, R9)")
       }
     }
+    if !isOfCommand { return }
+    if !isRead { checkLogs(member, range, name) }
+    if nexus.slots[Int(request.token >> 8)].isRepair { return }
     let command = Int(nexus.slots[Int(request.token >> 8)].request.token)
     if isRead {
       // A read that runs on after its client's end is one that had begun.
@@ -31,12 +42,31 @@ extension NexusSimulation {
       if commands[command].client.isAlive { commands[command].hasBegunBeforeEnd = true }
       return
     }
-    if !surroundings.isKnownDirty { fail("\(name): before the store knew that members may differ") }
     if request.offsetBytes % 4096 != 0 || request.byteCount % 4096 != 0 { fail("\(name): parts of units (R9)") }
     if !commands[command].client.isAlive, !commands[command].changesSent.contains(where: { $0.clamped(to: range) == range }) {
       fail("\(name): a change of \(commands[command].description) after its client ended (R12)")
     }
     if commands[command].changesSent.last != range { commands[command].changesSent.append(range) }
+  }
+
+  /// The logs hold what is changed, and the records what is missed (R5, R6).
+  private func checkLogs(_ member: FakeMember, _ range: Range<UInt64>, _ name: String) {
+    let regions = Set(Int(range.lowerBound / 8192)...Int((range.upperBound - 1) / 8192))
+    if !member.replica.hot.isSuperset(of: regions) { fail("\(name): not in its activity log (R5)") }
+    // One on its way in takes over the records of others before it is made equal (R4).
+    if nexus.resyncs[position(member)]?.stage == .preparing { return }
+    for other in members {
+      switch nexus.memberState(position(other)) {
+      case .inSync, .syncing, .joining, .unreached, .leaving: continue
+      case .out:
+        if nexus.recordedMask & Nexus.bit(position(other)) == 0 { continue }
+        let record = member.replica.missed[other.replica.id] ?? []
+        // While it is being recorded, the region is in the log.
+        if nexus.unrecordedMask & Nexus.bit(position(other)) == 0, !record.isSuperset(of: regions) {
+          fail("\(name): what member \(other.index) misses is not recorded (R6)")
+        }
+      }
+    }
   }
 
   // MARK: When a command ends
@@ -51,7 +81,7 @@ extension NexusSimulation {
       fail("\(command.description) ended with \(status) although a member is well")
     }
     if status == .busy { fail("\(command.description): a member's back-pressure reached the client") }
-    if status == .success, nexus.state == .fenced || !command.wasServing {
+    if status == .success, nexus.isOver || !command.wasServing {
       fail("\(command.description) succeeded though the nexus does not serve")
     }
     if command.wasServing, status != .aborted { checkOrder(command) }
@@ -95,8 +125,8 @@ extension NexusSimulation {
   }
 
   private func checkFlush(_ command: SimulatedCommand) {
-    for member in members where surroundings.knownSet.contains(nexus.members[member.index].replica) {
-      if member.flushedOrder < command.memberOrders[member.index] {
+    for member in members where surroundings.knownSet.contains(member.replica.id) {
+      if member.replica.flushedOrder < command.memberOrders[member.index] {
         fail("\(command.description) succeeded, but member \(member.index) of the set did not flush (R1)")
       }
     }
@@ -111,7 +141,7 @@ extension NexusSimulation {
     }
     model.end(command, isSuccess: status == .success, mayHaveHappened: mayHaveHappened)
     guard status == .success, command.isOrdered else { return }
-    for member in members where surroundings.knownSet.contains(nexus.members[member.index].replica) {
+    for member in members where surroundings.knownSet.contains(member.replica.id) {
       for block in command.blocks where member.value(block: block) != command.value(block: block) {
         // A longer command may take its turn in between.
         if member.value(block: block) == 0, model.mayBecomeZero(block: block) { continue }
@@ -130,19 +160,25 @@ extension NexusSimulation {
 
   func checkAtRest() {
     if nexus.inFlight != 0 { fail("\(nexus.inFlight) slots are in use at the end") }
-    if nexus.locks.count != 0 || nexus.locks.waitingCount != 0 { fail("ranges are locked at the end") }
+    if nexus.state != .fenced, nexus.locks.count != 0 || nexus.locks.waitingCount != 0 { fail("ranges are locked at the end") }
     if commands.contains(where: { !$0.isDone }) { fail("a command never ended") }
-    let set = members.filter { surroundings.knownSet.contains(nexus.members[$0.index].replica) }
+    let set = members.filter { surroundings.knownSet.contains($0.replica.id) }
     if set.count < plan.minInSync { fail("the set has \(set.count) members, fewer than \(plan.minInSync)") }
     for member in members {
-      let isMember = surroundings.knownSet.contains(nexus.members[member.index].replica)
-      if nexus.state != .fenced, isMember != (nexus.members[member.index].state == .inSync) {
-        fail("member \(member.index) is \(nexus.members[member.index].state), but the store's set is \(surroundings.knownSet)")
+      let isMember = surroundings.knownSet.contains(member.replica.id)
+      let state = nexus.memberState(position(member))
+      let isSaid: Bool
+      switch state {
+      case .inSync, .unreached, .joining, .leaving: isSaid = true
+      case .out, .syncing: isSaid = false
+      }
+      if nexus.state != .fenced, isMember != isSaid {
+        fail("member \(member.index) is \(nexus.memberState(position(member))), but the store's set is \(surroundings.knownSet)")
       }
       if !plan.isFaulty[member.index], !plan.isOut[member.index], !isMember { fail("member \(member.index) is well, but left") }
     }
     // One that stopped serving cannot make its members equal; its successor does.
-    if nexus.state != .serving { return }
+    if nexus.state != .serving || nexus.log.awaitingCount > 0 { return }
     for member in set where !member.hasSameBytes(as: set[0]) { fail("members \(set[0].index) and \(member.index) differ at rest") }
     for block in 0..<plan.blockCount where !model.observe(set[0].value(block: block), block: block) {
       let found = set[0].value(block: block).map(Stamp.describe) ?? "a mixture"

@@ -1,4 +1,5 @@
 import Glibc
+import Pool
 import Reactor
 
 @testable import Nexus
@@ -13,7 +14,7 @@ import Reactor
   var generator: SeededGenerator
   let reactor: Reactor
   let nexus: Nexus
-  let members: [FakeMember]
+  private(set) var members: [FakeMember]
   let surroundings: FakeSurroundings
   var model: ContentModel
   var commands: [SimulatedCommand] = []
@@ -29,6 +30,8 @@ import Reactor
   private var deadClients: [SimulatedClient] = []
   private var isSubmitting = false
   private var idleSteps = 0
+  /// How often a replica came back.
+  private(set) var returns = 0
   private var isUnreachable: [Bool]
   private var hoarded: [UnsafeMutableRawPointer] = unsafe []
   private let arenaBytesAtStart: Int
@@ -40,14 +43,27 @@ import Reactor
     var generator = SeededGenerator(seed: seed)
     plan = SimulationPlan(&generator)
     let plan = plan
-    let names = (0..<plan.memberCount).map { "replica-\($0)" }
-    let states = names.indices.map { NexusMember(replica: names[$0], state: plan.isOut[$0] ? .out(reason: "away") : .inSync) }
-    members = names.indices.map { FakeMember(index: $0, sizeBytes: plan.sizeBytes, blockSizeBytes: plan.blockSizeBytes) }
-    surroundings = FakeSurroundings(set: names.indices.filter { !plan.isOut[$0] }.map { names[$0] }, isDirty: plan.isDirtyAtStart)
+    let names = NexusStand.names.prefix(plan.memberCount)
+    let set = names.indices.filter { !plan.isOut[$0] }.map { names[$0] }
+    let replicas = names.map { FakeReplica(id: $0, sizeBytes: plan.sizeBytes) }
+    for replica in replicas {
+      replica.claim = ReplicaClaim(generation: 1, setVersion: 1, nexusID: .formerNexus, inSync: [replica.id], storeRevision: 1)
+      replica.regionBytes = 8192
+    }
+    members = replicas.enumerated().map {
+      FakeMember(index: $0.offset, replica: $0.element, reactor: reactor, blockSizeBytes: plan.blockSizeBytes)
+    }
+    surroundings = FakeSurroundings(set: set)
     arenaBytesAtStart = reactor.arena.usedBytes
-    nexus = Nexus(
-      reactor: reactor, sizeBytes: plan.sizeBytes, blockSizeBytes: plan.blockSizeBytes, members: states, devices: members,
-      nearest: plan.nearest, isDirty: plan.isDirtyAtStart, minInSync: plan.minInSync, surroundings: surroundings)
+    var configuration = NexusConfiguration(
+      sizeBytes: plan.sizeBytes, blockSizeBytes: plan.blockSizeBytes,
+      claim: ReplicaClaim(generation: 2, setVersion: 1, nexusID: .thisNexus, inSync: set, storeRevision: 1),
+      absent: names.indices.filter { plan.isOut[$0] }.map { Absence(names[$0], reason: "away") }, nearest: names[plan.nearest],
+      minInSync: plan.minInSync)
+    configuration.idleNanoseconds = plan.dropsEagerly ? 1 : 3_600_000_000_000
+    // Time is no matter here: lives that are stuck are ended by another nexus.
+    configuration.patienceNanoseconds = 3_600_000_000_000
+    nexus = Nexus(reactor: reactor, configuration: configuration, surroundings: surroundings)
     nexus.stepBytes = plan.stepBytes
     nexus.retryNanoseconds = 0
     model = ContentModel(blockCount: plan.blockCount)
@@ -59,7 +75,7 @@ import Reactor
       for block in 0..<plan.blockCount { member.fill(block: block, 0xBAD) }
     }
     if case .none = lie {} else { members[plan.nearest].lie = lie }
-    for member in members { member.onSubmit = { [unowned self] member, request in self.memberAsked(member, request) } }
+    for member in members { watch(member) }
     surroundings.onViolation = { [unowned self] in self.fail($0) }
     for _ in 0..<plan.clientCount { clients.append(SimulatedClient(self)) }
     if plan.isShortOfBuffers { hoardBuffers() }
@@ -69,15 +85,36 @@ import Reactor
     while let buffer = unsafe buffers.popLast() { unsafe buffer.deallocate() }
   }
 
+  private func watch(_ member: FakeMember) {
+    member.onSubmit = { [unowned self] member, request in self.memberAsked(member, request) }
+    member.answersByItself = false
+  }
+
+  /// A replica that could not be reached can be again.
+  private func reopen(_ index: Int) {
+    isUnreachable[index] = false
+    let old = members[index]
+    old.lose(appliedPercent: [0, 50, 100][generator.below(3)])
+    reactor.unregister(old)
+    members[index] = FakeMember(index: index, replica: old.replica, reactor: reactor, blockSizeBytes: plan.blockSizeBytes)
+    watch(members[index])
+    nexus.replicaAppeared(members[index].replica.id, members[index])
+    returns += 1
+  }
+
   /// Runs to the end and returns what was wrong, if anything.
   func run() -> String? {
     reactor.register(self)
+    for member in members where !plan.isOut[member.index] || plan.hasReturns {
+      nexus.replicaAppeared(member.replica.id, member)
+    }
     reactor.postpone(handlerID, token: 0, result: 0)
     reactor.run(until: { isOver })
     if violation == nil { checkAtRest() }
     while let buffer = unsafe hoarded.popLast() { unsafe reactor.arena.release(buffer) }
     if violation == nil, reactor.arena.usedBytes != arenaBytesAtStart { fail("buffers were not given back") }
     if violation == nil { nexus.retire() } else { reactor.unregister(nexus) }
+    for member in members { reactor.unregister(member) }
     reactor.unregister(self)
     return violation
   }
@@ -106,28 +143,43 @@ import Reactor
     let mayGo = members.contains { !$0.pending.isEmpty }
     let maySubmit = commands.count < plan.commandCount && outstanding.count < plan.queueDepth
     let mayCommit = surroundings.pending != nil
-    let weights = (maySubmit ? plan.submitWeight : 0, mayGo ? plan.answerWeight : 0, mayCommit ? plan.commitWeight : 0)
-    let sum = weights.0 + weights.1 + weights.2
+    let mayAnswer = members.contains { !$0.asked.isEmpty }
+    let weights = (
+      maySubmit ? plan.submitWeight : 0, mayGo ? plan.answerWeight : 0, mayCommit ? plan.commitWeight : 0,
+      mayAnswer ? plan.answerWeight : 0
+    )
+    let sum = weights.0 + weights.1 + weights.2 + weights.3
     if sum == 0 {
-      if outstanding.isEmpty && commands.count == plan.commandCount && !mayCommit {
+      if outstanding.isEmpty && commands.count == plan.commandCount && nexus.inFlight == 0 && !isBusy {
         isOver = true
         return
       }
       // Only the nexus has something to do: events of its own.
       idleSteps += 1
+      if idleSteps > 500, nexus.state != .serving, nexus.state != .fenced, outstanding.count > 0 {
+        if plan.hasReturns, let index = isUnreachable.firstIndex(of: true) { reopen(index) } else { nexus.fence() }
+      }
       if idleSteps > 10_000 { fail("nothing happens any more, and \(outstanding.count) commands have not ended") }
       return
     }
     idleSteps = 0
+    if plan.hasReturns, generator.chance(4), let index = isUnreachable.firstIndex(of: true) { return reopen(index) }
     let drawn = generator.below(sum)
     if drawn < weights.0 {
       if generator.chance(plan.killPercent) { killClient() } else { submit() }
     } else if drawn < weights.0 + weights.1 {
       answerOne()
+    } else if drawn < weights.0 + weights.1 + weights.2 {
+      surroundings.answer(isFenced: generator.chance(plan.fencePercent), to: nexus)
     } else {
-      surroundings.answer(generator.chance(plan.fencePercent) ? .fenced : .committed, to: nexus)
+      let asked = members.indices.filter { !members[$0].asked.isEmpty }
+      let index = asked[generator.below(asked.count)]
+      members[index].answerNext(isUnreachable[index] ? .lost : nil)
     }
   }
+
+  /// Something is copied, or on its way out of the log.
+  private var isBusy: Bool { nexus.copiers.contains { $0.isBusy } || nexus.drop != nil || nexus.membershipStep != nil }
 
   private func answerOne() {
     let busyMembers = members.indices.filter { !members[$0].pending.isEmpty }
@@ -188,8 +240,8 @@ import Reactor
     var command = SimulatedCommand(
       number: number, client: client, request: request, blocks: blocks,
       isOrdered: request.operation == .read || request.operation == .write || lockedBytes <= plan.stepBytes,
-      wasServing: nexus.state == .serving)
-    command.memberOrders = members.map(\.submitted.count)
+      wasServing: !nexus.isOver)
+    command.memberOrders = members.map(\.replica.nextOrder)
     commands.append(command)
     outstanding.append(number)
     if nexus.accepts(request) { model.begin(command) }

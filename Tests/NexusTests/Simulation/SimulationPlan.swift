@@ -9,7 +9,10 @@ struct SimulationPlan {
   let isFaulty: [Bool]
   let nearest: Int
   let minInSync: Int
-  let isDirtyAtStart: Bool
+  /// Regions leave the log as soon as they can.
+  let dropsEagerly: Bool
+  /// Replicas that cannot be reached come back, and so do those that were out at the start.
+  let hasReturns: Bool
   let stepBytes: UInt64
   let clientCount: Int
   let commandCount: Int
@@ -43,7 +46,8 @@ struct SimulationPlan {
     isFaulty = faulty
     nearest = hasOut ? (outIndex + 1) % memberCount : generator.below(memberCount)
     minInSync = memberCount - (hasOut ? 1 : 0) > 1 && generator.chance(30) ? 2 : 1
-    isDirtyAtStart = generator.chance(40)
+    dropsEagerly = generator.chance(40)
+    hasReturns = generator.chance(40)
     stepBytes = [4096, 8192, 16384, 1 << 20][generator.below(4)]
     clientCount = 1 + generator.below(3)
     commandCount = 30 + generator.below(50)

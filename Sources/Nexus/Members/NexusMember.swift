@@ -1,0 +1,55 @@
+import Pool
+
+/// One copy of the volume as its nexus sees it.
+public struct NexusMember: Equatable, Sendable {
+  public enum State: Equatable, Sendable {
+    /// In the set, and holds every acknowledged write.
+    case inSync
+    /// In the set, but cannot be used now, and why.
+    case unreached(reason: String)
+    /// Failed; its removal from the in-sync set is being committed (R2).
+    case leaving(reason: String)
+    /// Not in the set: serves no reads, and what it misses is recorded (R6).
+    case out(reason: String)
+    /// Not in the set, is sent every change, and is made equal (R4).
+    case syncing
+    /// Equal; its way into the set is being committed (R4).
+    case joining
+  }
+
+  public let replica: Identifier
+  public var state: State
+
+  public init(replica: Identifier, state: State) {
+    self.replica = replica
+    self.state = state
+  }
+}
+
+/// What a nexus knows of one replica, beside the masks that the data path looks at.
+struct ReplicaEntry {
+  let id: Identifier
+  var door: ReplicaDoor?
+  /// Which door that is, to tell late answers of former ones.
+  var session = 0
+  /// What it answered to the claim of this session.
+  var claimed: ClaimedReplica?
+  var isClaiming = false
+  /// The latest generation it is known to have accepted (R3).
+  var floorGeneration: UInt64 = 0
+  /// Its part of what was known before was taken in.
+  var isTakenIn = false
+  /// Why it is not in use.
+  var reason: String
+  /// On the lease clock; 0 without one.
+  var leaseEndNanoseconds: UInt64 = 0
+  var isRenewing = false
+  /// How long it was left alone after it failed last.
+  var returnDelayNanoseconds: UInt64 = 0
+
+  init(id: Identifier, reason: String, floorGeneration: UInt64 = 0) {
+    self.id = id
+    self.reason = reason
+    self.floorGeneration = floorGeneration
+  }
+}

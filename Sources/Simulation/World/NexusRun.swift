@@ -1,0 +1,67 @@
+import Nexus
+import Pool
+
+/// One nexus in one process: finds doors to its replicas again and again, and knows its hosts.
+final class NexusRun {
+  unowned let cluster: Cluster
+  let process: NodeProcess
+  let server: VolumeServer
+  let surroundings: SimulatedSurroundings
+  let generation: UInt64
+  private(set) var isOver = false
+  private var connections: [HostConnection] = []
+
+  init(cluster: Cluster, process: NodeProcess, server: VolumeServer, surroundings: SimulatedSurroundings, generation: UInt64) {
+    self.cluster = cluster
+    self.process = process
+    self.server = server
+    self.surroundings = surroundings
+    self.generation = generation
+  }
+
+  private var world: World { cluster.world }
+
+  // MARK: Replicas
+
+  /// Tries until there is a door; called again when one was lost.
+  func connect(to node: Cluster.Node) {
+    if isOver || server.isFenced { return }
+    guard let target = node.process, target.isRunning, let gate = node.gate else { return retry(node) }
+    if target === process { return process.enqueue { [self] in server.replicaAppeared(node.disk.id, gate.makeSession()) } }
+    let network = cluster.network
+    let travel = world.generator.within(network.delayNanoseconds)
+    world.after(travel) { [self] in
+      guard target.isRunning, process.isRunning, network.isOpen(between: process.node, and: target.node) else { return retry(node) }
+      target.enqueue { [self] in
+        let door = SimulatedDoor(
+          world: world, network: network, nexusProcess: process, gateProcess: target, session: gate.makeSession())
+        door.over = { [weak self] in self?.retry(node) }
+        world.after(world.generator.within(network.delayNanoseconds), in: process) { [self] in
+          if !door.isLost { server.replicaAppeared(node.disk.id, door) }
+        }
+      }
+    }
+  }
+
+  private func retry(_ node: Cluster.Node) {
+    world.after(world.generator.within(100_000_000...1_000_000_000)) { [weak self] in self?.connect(to: node) }
+  }
+
+  // MARK: Hosts
+
+  func add(_ connection: HostConnection) { connections.append(connection) }
+
+  /// Lets go of everything; nothing happens any more.
+  func dispose() {
+    for connection in connections { connection.ended = { _, _ in } }
+    connections = []
+    surroundings.committed = { _ in }
+    surroundings.changed = {}
+  }
+
+  /// The process is dead: what its hosts had under way has no known outcome.
+  func processEnded() {
+    isOver = true
+    for connection in connections { connection.serverEnded() }
+  }
+}

@@ -1,0 +1,29 @@
+import Nexus
+import Pool
+import Reactor
+
+/// The nexus that ships.
+final class ProductionServer: VolumeServer {
+  let nexus: Nexus
+
+  init(process: NodeProcess, configuration: NexusConfiguration, surroundings: SimulatedSurroundings) {
+    nexus = Nexus(reactor: process.reactor, configuration: configuration, surroundings: surroundings)
+    surroundings.committed = { [unowned nexus] in nexus.membershipCommitted($0) }
+  }
+
+  override var device: BlockDevice { nexus }
+  override func replicaAppeared(_ replica: Identifier, _ door: ReplicaDoor) { _ = nexus.replicaAppeared(replica, door) }
+  override var isFenced: Bool { nexus.state == .fenced || nexus.state == .stopped }
+  override var isServing: Bool { nexus.state == .serving }
+  override var isHealthy: Bool { nexus.state == .serving && nexus.members.allSatisfy { $0.state == .inSync } }
+  override var leaving: [Identifier] {
+    nexus.members.compactMap { if case .leaving = $0.state { $0.replica } else { nil } }
+  }
+  override var inFlight: Int { nexus.inFlight }
+  override var hasPatience: Bool { true }
+
+  override var summary: String {
+    let members = nexus.members.map { "\($0.replica.description.prefix(4)) \($0.state)" }.joined(separator: ", ")
+    return "the nexus is \(nexus.state), its replicas are \(members)"
+  }
+}

@@ -1,0 +1,163 @@
+import Pool
+import Reactor
+
+/// A cluster to be led through a story step by step: the node's replicas are called by their node's number.
+final class Scene {
+  let world: World
+  let cluster: Cluster
+  private var hosts: [Int: HostConnection] = [:]
+  private var endings: [Int: BlockStatus] = [:]
+
+  static let second: UInt64 = 1_000_000_000
+
+  /// Starts all nodes but those that are `absent`.
+  init(
+    replicas: Int, minInSync: Int = 1, firstSet: Int? = nil, absent: [Int] = [], seed: UInt64 = 1,
+    sizeBytes: UInt64 = 256 << 10, regionBytes: UInt64 = 16 << 10, bug: PlantedBug? = nil
+  ) {
+    world = World(seed: seed)
+    var options = Cluster.Options(replicaCount: replicas, minInSync: minInSync)
+    options.maximumHotRegions = 256
+    options.sizeBytes = sizeBytes
+    options.regionBytes = regionBytes
+    options.firstSetCount = firstSet
+    cluster = Cluster(world: world, options: options) {
+      let server = ProductionServer(process: $0, configuration: $1, surroundings: $2)
+      server.nexus.plantedErrors = bug?.ofNexus ?? []
+      return server
+    }
+    cluster.plantedErrors = bug?.ofGate ?? []
+    world.trace.keepsLatest = true
+    for node in cluster.nodes {
+      node.disk.faults.keepPercent = 0
+      node.disk.faults.afterDeathPercent = 0
+      if !absent.contains(node.index) { cluster.startNode(node.index) }
+    }
+  }
+
+  deinit { cluster.dispose() }
+
+  var violation: String? { world.violation }
+  /// The last happenings, for reports.
+  var story: String { world.trace.latest.suffix(60).joined(separator: "\n") }
+  /// The nodes whose replicas are in the in-sync set.
+  var set: [Int] { cluster.memberNodes.map(\.index).sorted() }
+  func disk(_ node: Int) -> ReplicaDisk { cluster.nodes[node].disk }
+
+  // MARK: Time
+
+  @discardableResult
+  func wait(seconds: Double = 60, until condition: () -> Bool) -> Bool {
+    world.run(until: condition, limitNanoseconds: UInt64(seconds * Double(Self.second)))
+  }
+
+  func wait(seconds: Double) { world.run(forNanoseconds: UInt64(seconds * Double(Self.second))) }
+
+  // MARK: Nexuses
+
+  /// Starts a nexus on a node; returns its run once the store has given it a generation.
+  @discardableResult
+  func startNexus(_ node: Int) -> NexusRun? {
+    var run: NexusRun?
+    cluster.startNexus(on: node) { run = $0 }
+    wait(seconds: 5) { run != nil }
+    return run
+  }
+
+  /// Whether the latest nexus serves.
+  var isServing: Bool { cluster.latest?.server.isServing ?? false }
+
+  /// Whether it has every replica.
+  var isHealthy: Bool {
+    cluster.isServed && cluster.latest?.server.isHealthy == true && cluster.store.record.members.count == cluster.nodes.count
+  }
+
+  // MARK: Commands
+
+  /// The host that talks to the latest nexus, or that of a node.
+  func host(_ node: Int? = nil) -> HostConnection? {
+    guard let run = cluster.nexuses.last(where: { node == nil || $0.process.node == node }) else { return nil }
+    if let host = hosts[run.process.number * 1000 + Int(run.generation)], host.isAlive { return host }
+    let host = HostConnection(cluster: cluster, run: run)
+    host.ended = { [unowned self] in endings[$0] = $1 }
+    hosts[run.process.number * 1000 + Int(run.generation)] = host
+    return host
+  }
+
+  /// Sends a command and goes on; returns its number.
+  func send(_ operation: BlockOperation, _ sectors: Range<Int>, on node: Int? = nil) -> Int {
+    var number = -1
+    host(node)?.send(operation, sectors) { number = $0 }
+    wait(seconds: 0.001) { number >= 0 }
+    return number
+  }
+
+  func ending(_ number: Int) -> BlockStatus? { endings[number] }
+
+  /// Sends a command and waits for its end.
+  @discardableResult
+  func run(_ operation: BlockOperation, _ sectors: Range<Int>, on node: Int? = nil, seconds: Double = 30) -> BlockStatus? {
+    let number = send(operation, sectors, on: node)
+    wait(seconds: seconds) { endings[number] != nil }
+    return endings[number]
+  }
+
+  /// What a read sees in a sector: the number of the write, -1 for zeros; nil if the read did not succeed.
+  func read(_ sector: Int, on node: Int? = nil) -> Int? {
+    let number = send(.read, sector..<sector + 1, on: node)
+    wait(seconds: 30) { endings[number] != nil }
+    guard endings[number] == .success else { return nil }
+    return Self.author(cluster.history.operations[number].values[0])
+  }
+
+  /// The write that a disk holds in a sector, -1 for zeros.
+  func held(_ node: Int, _ sector: Int) -> Int { Self.author(disk(node).current[sector]) }
+
+  private static func author(_ value: UInt64) -> Int { value == 0 ? -1 : Int(value >> 32) - 1 }
+
+  // MARK: Troubles
+
+  /// Cuts a node off from all others and the store, or lets it back.
+  func isolate(_ node: Int, _ isIsolated: Bool = true) {
+    for peer in 0...cluster.nodes.count where peer != node {
+      if isIsolated {
+        cluster.network.block(from: node, to: peer)
+        cluster.network.block(from: peer, to: node)
+      } else {
+        cluster.network.unblock(from: node, to: peer)
+        cluster.network.unblock(from: peer, to: node)
+      }
+    }
+  }
+
+  func unstick(_ node: Int) {
+    disk(node).faults.isStuck = false
+    disk(node).faults.sticksNextWrite = false
+    cluster.nodes[node].storage?.unstick()
+  }
+
+  // MARK: The end
+
+  /// Starts what is down, waits until all is well, reads everything, and looks whether all that was seen can be. Returns what is
+  /// wrong.
+  func end() -> String? {
+    for node in cluster.nodes {
+      cluster.resumeNode(node.index)
+      cluster.startNode(node.index)
+      unstick(node.index)
+    }
+    cluster.network.unblockAll()
+    if !cluster.isServed { startNexus(cluster.nodes[0].index) }
+    if !wait(seconds: 120, until: { isHealthy }) {
+      return violation ?? "not healthy at the end: \(cluster.latest?.server.summary ?? "no nexus")"
+    }
+    let sectors = disk(0).current.count
+    for first in stride(from: 0, to: sectors, by: 128) {
+      let status = run(.read, first..<min(first + 128, sectors))
+      if status != .success { return violation ?? "a read at the end ended with \(status.map { "\($0)" } ?? "nothing")" }
+    }
+    wait(seconds: 10)
+    if violation == nil { cluster.checkAtRest() }
+    return violation ?? LinearizabilityChecker(operations: cluster.history.operations).violation(sectorCount: sectors)
+  }
+}
