@@ -93,25 +93,26 @@ final class EtcdServer: Sendable {
     throw lastError!
   }
 
-  /// Ports nobody listens on, found by listening on them all at once.
+  /// Ports nobody listens on, below those that the kernel gives to outgoing connections: a server that restarts finds its port free.
   private static func freePorts(_ count: Int) throws -> [UInt16] {
-    var descriptors: [Int32] = []
-    defer { for descriptor in descriptors { close(descriptor) } }
-    return try (0..<count).map { _ in
+    var ports: [UInt16] = []
+    for _ in 0..<1_000 where ports.count < count {
+      let port = UInt16.random(in: 10_000..<32_000)
       let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-      descriptors.append(descriptor)
+      defer { close(descriptor) }
       var address = sockaddr_in()
       address.sin_family = sa_family_t(AF_INET)
+      address.sin_port = port.bigEndian
       address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-      var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-      let result = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+      let isFree = unsafe withUnsafePointer(to: &address) { pointer in
         unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-          unsafe bind(descriptor, $0, length) == 0 && getsockname(descriptor, $0, &length) == 0
+          unsafe bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
         }
       }
-      if !result { throw POSIXError(.EADDRINUSE) }
-      return UInt16(bigEndian: address.sin_port)
+      if isFree, !ports.contains(port) { ports.append(port) }
     }
+    if ports.count < count { throw POSIXError(.EADDRINUSE) }
+    return ports
   }
 }
 
