@@ -20,6 +20,11 @@ let package = Package(
       name: "CLinux", path: "Sources/CLinux", pkgConfig: "liburing", providers: [.apt(["liburing-dev", "libaio-dev"])]),
     .systemLibrary(
       name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(
+      name: "CNGHTTP2", path: "Sources/CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+    .systemLibrary(name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
+    .target(name: "Protobuf", swiftSettings: settings),
+    .target(name: "GRPC", dependencies: ["Protobuf", "CNGHTTP2", "COpenSSL", "CLinux"], swiftSettings: settings),
     .target(name: "NVMe", swiftSettings: settings),
     .target(name: "Metrics", swiftSettings: settings),
     .target(name: "Console", swiftSettings: settings),
@@ -32,7 +37,9 @@ let package = Package(
     .target(name: "Simulation", dependencies: ["Nexus", "Pool", "Reactor"], swiftSettings: settings),
     .target(
       name: "Control",
-      dependencies: ["Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite", "CLinux"],
+      dependencies: [
+        "Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "GRPC", "Protobuf", "CSQLite", "CLinux",
+      ],
       swiftSettings: settings),
     .target(
       name: "Bench", dependencies: ["Console", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CLinux"], swiftSettings: settings
@@ -43,6 +50,8 @@ let package = Package(
       swiftSettings: settings),
     .executableTarget(name: "keelson-sim", dependencies: ["Simulation"], swiftSettings: settings),
     .testTarget(name: "ArchitectureTests", swiftSettings: settings),
+    .testTarget(name: "ProtobufTests", dependencies: ["Protobuf"], swiftSettings: settings),
+    .testTarget(name: "GRPCTests", dependencies: ["GRPC", "Protobuf"], swiftSettings: settings),
     .testTarget(name: "NVMeTests", dependencies: ["NVMe"], swiftSettings: settings),
     .testTarget(name: "MetricsTests", dependencies: ["Metrics"], swiftSettings: settings),
     .testTarget(name: "ConsoleTests", dependencies: ["Console"], swiftSettings: settings),
@@ -57,7 +66,7 @@ let package = Package(
       name: "NexusTests", dependencies: ["Nexus", "Pool", "Reactor", "CLinux"], swiftSettings: settings),
     .testTarget(
       name: "SimulationTests", dependencies: ["Simulation", "Nexus", "Pool", "Reactor"], swiftSettings: settings),
-    .testTarget(name: "ControlTests", dependencies: ["Control", "Nexus", "Pool"], swiftSettings: settings),
+    .testTarget(name: "ControlTests", dependencies: ["Control", "GRPC", "Protobuf", "Nexus", "Pool"], swiftSettings: settings),
     .testTarget(
       name: "BenchTests", dependencies: ["Bench", "Console", "Metrics", "NVMe", "Pool", "Reactor", "Target"], swiftSettings: settings),
     .testTarget(name: "CommandLineTests", dependencies: ["keelson", "Console", "Control"], swiftSettings: settings),

@@ -28,7 +28,7 @@ field() {
 
 say "Build"
 need_swift
-install_missing liburing-dev libaio-dev libsqlite3-dev pkg-config python3
+install_missing liburing-dev libaio-dev libsqlite3-dev libnghttp2-dev libssl-dev pkg-config python3
 swift build -c release --product keelson
 keelson=$(swift build -c release --show-bin-path)/keelson
 

@@ -8,8 +8,9 @@ source "$here/library.sh"
 cd "$here/.."
 
 need_swift
-# For the build; for the Linux host in QEMU.
-install_missing liburing-dev libaio-dev libsqlite3-dev pkg-config python3
+# For the build; for the state store of a cluster; for the Linux host in QEMU.
+install_missing liburing-dev libaio-dev libsqlite3-dev libnghttp2-dev libssl-dev pkg-config python3
+install_missing etcd-server openssl
 install_missing qemu-system-x86 busybox-static nvme-cli fio e2fsprogs util-linux kmod cpio xz-utils
 
 echo "Building the release binary"
@@ -24,6 +25,7 @@ wait "$sweep"
 echo "Building the tests"
 swift build --build-tests
 # Downloaded and packed now, so that no test's time depends on the network.
+deploy/grpcio.sh >/dev/null
 echo "Preparing the Linux host"
 deploy/linux-host/image.sh >/dev/null
 # The tests that run the binary take the one just built.

@@ -6,7 +6,8 @@ import Glibc
 struct StoreAccess {
   static let options = [
     OptionDeclaration(
-      "store", .text("sqlite:PATH"), help: "the state store; default $KEELSON_STORE, else the store of keelson dev in --dir"),
+      "store", .text("LOCATION"),
+      help: "the state store, sqlite:PATH or etcd://HOST:PORT,...; default $KEELSON_STORE, else the store of keelson dev in --dir"),
     directoryOption,
   ]
 
@@ -42,7 +43,7 @@ struct StoreAccess {
 
   static func location(_ text: String) throws(CommandError) -> StoreLocation {
     guard let location = StoreLocation(text) else {
-      throw .usage("'\(text)' names no state store", hint: "Write sqlite:PATH.")
+      throw .usage("'\(text)' names no state store", hint: "Write sqlite:PATH or etcd://HOST:PORT,HOST:PORT.")
     }
     return location
   }

@@ -1,11 +1,13 @@
 /// Which module may import which: the map that `Sources/ARCHITECTURE.md` explains.
 enum ImportMap {
   /// Modules over C headers; they hold no Swift.
-  static let systemModules: Set<String> = ["CLinux", "CSQLite"]
+  static let systemModules: Set<String> = ["CLinux", "CSQLite", "CNGHTTP2", "COpenSSL"]
 
   /// What each Swift module may import.
   static let allowed: [String: Set<String>] = [
     "NVMe": [],
+    "Protobuf": [],
+    "GRPC": threads.union(["Protobuf", "CNGHTTP2", "COpenSSL", "CLinux"]),
     "Metrics": threads,
     "Console": threads.union(["CLinux"]),
     "Reactor": threads.union(["CLinux"]),
@@ -17,7 +19,8 @@ enum ImportMap {
     "Simulation": threads.union(["Nexus", "Pool", "Reactor"]),
     "keelson-sim": threads.union(["Simulation"]),
     "Control": threads.union([
-      "Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite", "CLinux", "Foundation", "Dispatch",
+      "Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "GRPC", "Protobuf", "CSQLite", "CLinux", "Foundation",
+      "Dispatch",
     ]),
     "Bench": threads.union(["Console", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CLinux", "Foundation"]),
     "keelson": threads.union([

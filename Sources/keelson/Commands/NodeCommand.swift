@@ -10,7 +10,9 @@ extension Command {
       details: "Runs until SIGTERM or Ctrl-C. What it has to say goes to standard error, one line per event.",
       options: [
         OptionDeclaration("name", .text("NAME"), isRequired: true, help: "the node's name, the same in every run"),
-        OptionDeclaration("store", .text("sqlite:PATH"), isRequired: true, help: "the state store, shared by all nodes"),
+        OptionDeclaration(
+          "store", .text("LOCATION"),
+          help: "the state store shared by all nodes, sqlite:PATH or etcd://HOST:PORT,...; default $KEELSON_STORE"),
         OptionDeclaration("listen", .text("ADDR:PORT"), isRequired: true, help: "where the target listens; IPv6 as [ADDR]:PORT"),
         OptionDeclaration("advertise", .text("ADDR:PORT"), help: "where hosts reach it, if not at --listen"),
         OptionDeclaration("peer", .text("ADDR:PORT"), help: "where other nodes reach it, if not at --advertise"),
@@ -71,10 +73,13 @@ extension Command {
           "--processors '\(list)' does not name \(reactorCount) processors", hint: "Write as many numbers as --reactors says: 2,3.")
       }
     }
+    guard let store = arguments.text("store") ?? environmentText("KEELSON_STORE") else {
+      throw .usage("no state store is named", hint: "Give --store, or set KEELSON_STORE.")
+    }
     let listen = try address(arguments.text("listen") ?? "", option: "listen")
     let advertise = try arguments.text("advertise").map { text throws(CommandError) in try address(text, option: "advertise") }
     return NodeOptions(
-      name: name, store: try StoreAccess.location(arguments.text("store") ?? ""), listen: listen, advertise: advertise,
+      name: name, store: try StoreAccess.location(store), listen: listen, advertise: advertise,
       peer: try arguments.text("peer").map { text throws(CommandError) in try address(text, option: "peer") },
       pools: try pools(arguments), reactorCount: reactorCount, engine: engine(arguments),
       spinNanoseconds: UInt64(arguments.integer("spin-microseconds") ?? 30) * 1000, discoveryPort: try discoveryPort(arguments),

@@ -15,8 +15,13 @@ struct StoreFactory: Sendable, CustomTestStringConvertible {
     return TestStore { try SQLiteStore(path: directory.path + "/state.db") }
   }
 
+  static let etcd = StoreFactory(name: "etcd") {
+    let server = try EtcdServer()
+    return TestStore { try ServedEtcdStore(server) }
+  }
+
   /// Every implementation of the contract.
-  static let all = [sqlite]
+  static let all = [sqlite, etcd]
 }
 
 struct TestStore: Sendable {
