@@ -132,12 +132,10 @@ import Testing
     var options = GRPCChannel.Options()
     options.connectTimeoutNanoseconds = 200_000_000
     let channel = try GRPCChannel(endpoints: [.unix(path: path)], options: options)
-    let start = ContinuousClock.now
     await #expect {
       _ = try await channel.unary("/test.Parcels/Echo", [], timeoutNanoseconds: secondNanoseconds)
     } throws: { error in
       (error as? GRPCError)?.code == .unavailable && (error as? GRPCError)?.fate == .unsent
     }
-    #expect(ContinuousClock.now - start < .seconds(60))
   }
 }
