@@ -75,7 +75,7 @@ import Testing
   @Test func `deadlines end calls on both sides`() async throws {
     let server = try TestServer()
     let channel = try server.channel()
-    try await onThread {
+    _ = try await onThread {
       #expect {
         _ = try { () throws -> [UInt8] in try channel.unary("/test.Parcels/Hang", [], timeoutNanoseconds: 300_000_000) }()
       } throws: {
