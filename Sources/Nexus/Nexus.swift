@@ -183,6 +183,8 @@ import Reactor
   public var throttle = RebuildThrottle()
   /// Copies no faster than hosts can bear.
   public var governor = LatencyGovernor()
+  /// What becomes of a replica that is far slower than its peers.
+  public var slowReplicas: NexusConfiguration.SlowReplicas
   /// When service began last, on the reactor's clock.
   var serviceBeganNanoseconds: UInt64 = 0
   var rebuildHistory: [Rebuild] = []
@@ -221,6 +223,7 @@ import Reactor
     self.configuration = configuration
     unsafe self.surroundings = surroundings
     claim = configuration.claim
+    slowReplicas = configuration.slowReplicas
     leaseClock = surroundings.bootNanoseconds
     isConfirmed = configuration.confirmedGeneration == nil
     replicas = members.map {

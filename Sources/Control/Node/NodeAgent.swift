@@ -152,6 +152,7 @@ final class NodeAgent: @unchecked Sendable {
     for volume in runners.keys.filter({ !assigned.contains($0) }).sorted() { end(volume) }
     // A replica outlives the nexus that uses it, whatever the store says.
     keeper.reconcile(replicas) { [runners, ending] in runners[$0] == nil && ending[$0] == nil }
+    for assignment in nexuses where !assignment.deleting { runners[assignment.volumeID]?.update(assignment) }
     for assignment in nexuses where !assignment.deleting && runners[assignment.volumeID] == nil && ending[assignment.volumeID] == nil {
       let runner = VolumeRunner(assignment: assignment, node: node, keeper: keeper)
       runners[assignment.volumeID] = runner

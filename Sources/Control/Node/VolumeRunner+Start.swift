@@ -107,6 +107,8 @@ extension VolumeRunner {
       description: node.description(
         name: NQN.volume(assignment.volumeID), identifier: Identifier128(assignment.volumeID.description)!,
         sizeBytes: assignment.sizeBytes, blockSizeBytes: assignment.blockSizeBytes, allowedHosts: .any))
+    scrubs.last = claim.claimed.lastScrub
+    applyOrders()
     publish(.starting, "claiming its replicas")
   }
 

@@ -27,6 +27,7 @@ final class VolumeRunner: @unchecked Sendable {
   var told: NexusReport?
   var troubles: [ReplicaID: String] = [:]
   var past: RebuildHistory
+  var scrubs = ScrubKeeping()
   /// The last claim made, for a stop that cannot wait for the store.
   let held = Mutex<MembershipRecord?>(nil)
   private(set) var isStopping = false
@@ -112,6 +113,7 @@ final class VolumeRunner: @unchecked Sendable {
       return restart("another nexus owns the volume")
     }
     updatePath(serving, report)
+    followScrub()
     publishReport()
     lookLater()
   }
@@ -125,7 +127,7 @@ final class VolumeRunner: @unchecked Sendable {
 
   /// Looks again while something is under way that the nexus does not tell of.
   private func lookLater() {
-    guard !isLookDue, let told, told.rebuilds.contains(where: { $0.state == .running }) else { return }
+    guard !isLookDue, let told, told.rebuilds.contains(where: { $0.state == .running }) || told.scrub?.state == .running else { return }
     isLookDue = true
     queue.asyncAfter(deadline: .now() + Self.progressSeconds) { [self] in
       isLookDue = false
@@ -186,6 +188,7 @@ final class VolumeRunner: @unchecked Sendable {
     told = nil
     troubles = [:]
     past.close()
+    scrubs.close()
   }
 
   // MARK: Status
@@ -193,9 +196,10 @@ final class VolumeRunner: @unchecked Sendable {
   func publish(
     _ state: NexusStatus.State, _ message: String? = nil, replicas: [NexusStatus.Replica]? = nil, rebuilds: [RebuildStatus]? = nil
   ) {
-    let status = NexusStatus(
+    var status = NexusStatus(
       volumeID: assignment.volumeID, state: state, message: message, generation: serving?.record.generation ?? 0,
       replicas: replicas ?? lastStatus?.replicas ?? [], rebuilds: rebuilds ?? past.all)
+    status.scrub = scrubs.status(told?.scrub)
     if status == lastStatus { return }
     let isNews = status.state != lastStatus?.state || status.message != lastStatus?.message
     lastStatus = status
@@ -209,6 +213,7 @@ struct NexusReport: Sendable {
   let state: Nexus.State
   let members: [NexusMember]
   let rebuilds: [Rebuild]
+  let scrub: Scrub?
   /// Commands that were told to look elsewhere (R12).
   let impatientCommands: UInt64
   /// On the clock of `Rebuild`.
@@ -221,6 +226,7 @@ extension NexusReport {
     state = nexus.state
     members = nexus.members
     rebuilds = nexus.rebuilds
+    scrub = nexus.scrub
     impatientCommands = nexus.impatientCommands
     nowNanoseconds = Clock.monotonicNanoseconds()
   }

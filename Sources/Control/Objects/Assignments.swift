@@ -60,6 +60,8 @@ public struct NexusAssignment: StoredObject {
   public var minInSync: Int?
   public var replicas: [Replica]
   public var deleting: Bool
+  /// From the specification; absent where it says nothing.
+  public var orders: VolumeOrders?
 
   public init(
     volumeID: VolumeID, volumeName: String, sizeBytes: UInt64, blockSizeBytes: UInt32, minInSync: Int? = nil, replicas: [Replica],

@@ -31,6 +31,8 @@ public struct InSyncRecord: StoredObject {
   public var out: [Absent]
   /// The latest generation that served: every member has accepted it (R3). Absent before the first.
   public var confirmedGeneration: UInt64?
+  /// The last scrub that ended, whichever node ran it.
+  public var lastScrub: ScrubStatus?
 
   public init(
     generation: UInt64, setVersion: UInt64, nexusNode: String, nexusIncarnation: String, members: [ReplicaID], out: [Absent] = [],

@@ -22,6 +22,12 @@ public struct VolumeSpec: StoredObject {
   public var createdAt: Date
   /// The volume is to go. Never taken back.
   public var deleting: Bool
+  // What its nexus is told while it runs (`VolumeOrders`); absent for nothing said.
+  public var rebuild: RebuildPolicy?
+  public var slowReplicas: SlowReplicaPolicy?
+  public var scrub: ScrubRequest?
+  public var force: ForceRequest?
+  public var discarded: [ReplicaID]?
 
   public init(
     id: VolumeID = VolumeID(), name: String, sizeBytes: UInt64, replicaCount: Int, blockSizeBytes: UInt32 = 512, minInSync: Int? = nil,

@@ -27,6 +27,8 @@ public enum Reconciler {
         let (step, isPlaced) = create(volume, state, using: &random)
         if let step { steps.append(step) }
         hasPlaced = hasPlaced || isPlaced
+      } else if let step = carryOrders(volume, state) {
+        steps.append(step)
       }
     }
     return steps
@@ -56,7 +58,7 @@ public enum Reconciler {
     let nexusNode = choices[0].node
     let nexus = NexusAssignment(
       volumeID: spec.id, volumeName: spec.name, sizeBytes: spec.sizeBytes, blockSizeBytes: spec.blockSizeBytes,
-      minInSync: spec.minInSync, replicas: replicas)
+      minInSync: spec.effectiveMinInSync, replicas: replicas)
     let record = InSyncRecord(
       generation: 0, setVersion: 1, nexusNode: nexusNode, nexusIncarnation: "", members: replicas.map(\.id))
     var operations: [StoreOperation] = [

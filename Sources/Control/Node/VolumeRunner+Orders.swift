@@ -1,0 +1,33 @@
+import Foundation
+import Nexus
+import Pool
+
+/// What the assignment says while the nexus runs.
+extension VolumeRunner {
+  /// The assignment has changed.
+  func update(_ changed: NexusAssignment) {
+    queue.async { [self] in
+      guard changed != assignment, !isStopping else { return }
+      assignment = changed
+      applyOrders()
+      followScrub()
+      publishReport()
+    }
+  }
+
+  /// Tells the nexus what holds from now on.
+  func applyOrders() {
+    guard let serving else { return }
+    let orders = assignment.orders
+    let rebuild = orders?.rebuild ?? RebuildPolicy()
+    let slow: NexusConfiguration.SlowReplicas = orders?.slowReplicas == .drop ? .drop : .report
+    let nexus = serving.nexus
+    serving.reactor.call { _ in
+      nexus.value.slowReplicas = slow
+      if nexus.value.throttle.bytesPerSecond != rebuild.bytesPerSecond ?? 0 {
+        nexus.value.throttle = RebuildThrottle(bytesPerSecond: rebuild.bytesPerSecond ?? 0)
+      }
+      if rebuild.isPaused { nexus.value.pauseRebuilds() } else { nexus.value.resumeRebuilds() }
+    }
+  }
+}

@@ -1,0 +1,92 @@
+import Foundation
+
+/// How replicas of a volume are made equal, beside giving way to hosts.
+public struct RebuildPolicy: Codable, Equatable, Sendable {
+  private var paused: Bool?
+  /// Of all rebuilds and scrubs of the volume together; nil for no limit.
+  public var bytesPerSecond: UInt64?
+
+  public init(isPaused: Bool = false, bytesPerSecond: UInt64? = nil) {
+    paused = isPaused ? true : nil
+    self.bytesPerSecond = bytesPerSecond
+  }
+
+  public var isPaused: Bool {
+    get { paused ?? false }
+    set { paused = newValue ? true : nil }
+  }
+}
+
+/// What becomes of a replica that is far slower than its peers.
+public enum SlowReplicaPolicy: String, Codable, Sendable, CaseIterable {
+  /// People are told.
+  case report
+  /// It leaves the in-sync set, where the set allows that.
+  case drop
+}
+
+/// A scrub that somebody asked for (R20).
+public struct ScrubRequest: Codable, Equatable, Sendable {
+  /// Another one for every request: it is done once.
+  public var id: UUID
+  public var requestedAt: Date
+  /// The replica whose bytes count where no majority says which copy is right.
+  public var trusted: ReplicaID?
+  private var stopped: Bool?
+
+  public init(id: UUID = UUID(), requestedAt: Date, trusted: ReplicaID? = nil) {
+    self.id = id
+    self.requestedAt = Date(timeIntervalSince1970: requestedAt.timeIntervalSince1970.rounded(.down))
+    self.trusted = trusted
+  }
+
+  /// It shall go no further.
+  public var isStopped: Bool {
+    get { stopped ?? false }
+    set { stopped = newValue ? true : nil }
+  }
+}
+
+/// An operator's word that a volume goes on from a replica that lacks acknowledged writes (R6, R7).
+///
+/// It holds for the moment it was given for: where the in-sync record has changed since, or it is old, nothing is done.
+public struct ForceRequest: Codable, Equatable, Sendable {
+  public static let validSeconds = 600.0
+
+  /// Another one for every request: it is decided once.
+  public var id: UUID
+  public var requestedAt: Date
+  /// The replica to go on from.
+  public var replica: ReplicaID
+  /// The in-sync record that the operator saw.
+  public var generation: UInt64
+  public var setVersion: UInt64
+
+  public init(id: UUID = UUID(), requestedAt: Date, replica: ReplicaID, generation: UInt64, setVersion: UInt64) {
+    self.id = id
+    self.requestedAt = Date(timeIntervalSince1970: requestedAt.timeIntervalSince1970.rounded(.down))
+    self.replica = replica
+    self.generation = generation
+    self.setVersion = setVersion
+  }
+}
+
+/// What a volume's specification says that its nexus has to know while it runs. The controller carries it into the assignment.
+public struct VolumeOrders: Codable, Equatable, Sendable {
+  public var rebuild: RebuildPolicy?
+  public var slowReplicas: SlowReplicaPolicy?
+  public var scrub: ScrubRequest?
+  public var force: ForceRequest?
+  /// Replicas that a force left behind, and whose content may be given up.
+  public var discarded: [ReplicaID]?
+
+  public init(_ spec: VolumeSpec) {
+    rebuild = spec.rebuild
+    slowReplicas = spec.slowReplicas
+    scrub = spec.scrub
+    force = spec.force
+    discarded = spec.discarded
+  }
+
+  public var isEmpty: Bool { rebuild == nil && slowReplicas == nil && scrub == nil && force == nil && discarded == nil }
+}
