@@ -230,7 +230,9 @@ import Reactor
       ReplicaEntry(id: $0, reason: "not reached yet", floorGeneration: configuration.confirmedGeneration ?? 0)
     }
     replicas += configuration.absent.map {
-      ReplicaEntry(id: $0.replica, reason: $0.reason, floorGeneration: configuration.confirmedGeneration == nil ? 0 : $0.generation)
+      ReplicaEntry(
+        id: $0.replica, reason: $0.reason, floorGeneration: configuration.confirmedGeneration == nil ? 0 : $0.generation,
+        isForeign: $0.isForeign)
     }
     unsafe paths = unsafe InlineArray(repeating: nil)
     readOrder = InlineArray { UInt8($0) }
@@ -246,7 +248,8 @@ import Reactor
 
   /// All replicas of the volume that are known here.
   public var members: [NexusMember] {
-    replicas.indices.map { NexusMember(replica: replicas[$0].id, state: memberState($0), slow: replicas[$0].slowness) }
+    replicas.indices.filter { !replicas[$0].isForgotten }
+      .map { NexusMember(replica: replicas[$0].id, state: memberState($0), slow: replicas[$0].slowness) }
   }
 
   /// Commands under way, waiting ones included.

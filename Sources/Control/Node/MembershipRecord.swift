@@ -100,6 +100,7 @@ final class MembershipRecord: Sendable {
       record.out.append(
         .init(
           id: id, reason: absence.reason, atGeneration: generation, acceptedGeneration: absence.generation == 0 ? nil : absence.generation))
+      record.out[record.out.count - 1].leftAt = Date(timeIntervalSince1970: Date.now.timeIntervalSince1970.rounded(.down))
     }
     for id in change.returning.map(ReplicaID.init) {
       for index in record.out.indices where record.out[index].id == id { record.out[index].acceptedGeneration = generation }

@@ -150,9 +150,11 @@ final class NodeAgent: @unchecked Sendable {
     let assigned = Set(nexuses.map(\.volumeID))
     for assignment in nexuses where assignment.deleting { end(assignment.volumeID) }
     for volume in runners.keys.filter({ !assigned.contains($0) }).sorted() { end(volume) }
-    // A replica outlives the nexus that uses it, whatever the store says.
-    keeper.reconcile(replicas) { [runners, ending] in runners[$0] == nil && ending[$0] == nil }
     for assignment in nexuses where !assignment.deleting { runners[assignment.volumeID]?.update(assignment) }
+    // A replica outlives the nexus that uses it, whatever the store says.
+    keeper.reconcile(replicas) { [runners, ending] in
+      ending[$0.volumeID] == nil && !(runners[$0.volumeID]?.isUsing($0.id) ?? false)
+    }
     for assignment in nexuses where !assignment.deleting && runners[assignment.volumeID] == nil && ending[assignment.volumeID] == nil {
       let runner = VolumeRunner(assignment: assignment, node: node, keeper: keeper)
       runners[assignment.volumeID] = runner

@@ -6,10 +6,14 @@ import Pool
 extension VolumeRunner {
   /// The assignment has changed.
   func update(_ changed: NexusAssignment) {
+    uses.withLock { $0.assigned = Set(changed.replicas.map(\.id)) }
     queue.async { [self] in
       guard changed != assignment, !isStopping else { return }
       assignment = changed
+      past.assignment = changed
       applyOrders()
+      followForce()
+      followReplicas()
       followScrub()
       publishReport()
     }

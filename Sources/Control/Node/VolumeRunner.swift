@@ -1,9 +1,11 @@
 import Foundation
+import Host
 import NVMe
 import Nexus
 import Reactor
 import Synchronization
 import Target
+import Transport
 
 /// Runs one volume's nexus on this node: claims the volume, gives the nexus doors to its replicas, serves it to hosts while it can be
 /// served, and starts over when another nexus took it away.
@@ -28,8 +30,14 @@ final class VolumeRunner: @unchecked Sendable {
   var troubles: [ReplicaID: String] = [:]
   var past: RebuildHistory
   var scrubs = ScrubKeeping()
+  /// Replicas that a force left behind, and which force.
+  var kept: [ReplicaID: UUID] = [:]
+  /// The last force that was decided.
+  var lastForce: UUID?
   /// The last claim made, for a stop that cannot wait for the store.
   let held = Mutex<MembershipRecord?>(nil)
+  /// Replicas that are assigned, and those that there is a way to still.
+  let uses: Mutex<(assigned: Set<ReplicaID>, linked: Set<ReplicaID>)>
   private(set) var isStopping = false
   private var firstAttempt: UInt64?
   private var lastStatus: NexusStatus?
@@ -39,9 +47,15 @@ final class VolumeRunner: @unchecked Sendable {
   final class Serving: @unchecked Sendable {
     let record: MembershipRecord
     let reactor: ReactorReference
+    let transport: ReactorBound<TransportContext>
+    /// Who the nexus is to its replicas.
+    let host: HostIdentity
     let nexus: ReactorBound<Nexus>
     let surroundings: ReactorBound<VolumeSurroundings>
-    let links: [ReactorBound<ReplicaLink>]
+    /// Ways to its replicas, as they are assigned.
+    var links: [(replica: ReplicaID, link: ReactorBound<ReplicaLink>)]
+    /// Those that are not assigned any more and that the nexus has not let go of.
+    var goers: [ReplicaID] = []
     let description: SubsystemDescription
     /// Whether hosts can connect; from the first moment of service on.
     var isPublished = false
@@ -51,14 +65,16 @@ final class VolumeRunner: @unchecked Sendable {
     var isOut = false
 
     init(
-      record: MembershipRecord, reactor: ReactorReference, nexus: ReactorBound<Nexus>, surroundings: ReactorBound<VolumeSurroundings>,
-      links: [ReactorBound<ReplicaLink>], description: SubsystemDescription
+      record: MembershipRecord, reactor: ReactorReference, transport: ReactorBound<TransportContext>, host: HostIdentity,
+      nexus: ReactorBound<Nexus>, surroundings: ReactorBound<VolumeSurroundings>, description: SubsystemDescription
     ) {
       self.record = record
       self.reactor = reactor
+      self.transport = transport
+      self.host = host
       self.nexus = nexus
       self.surroundings = surroundings
-      self.links = links
+      links = []
       self.description = description
     }
   }
@@ -68,6 +84,7 @@ final class VolumeRunner: @unchecked Sendable {
     self.node = node
     self.keeper = keeper
     past = RebuildHistory(assignment)
+    uses = Mutex((Set(assignment.replicas.map(\.id)), []))
     queue = DispatchQueue(label: "keelson.volume.\(assignment.volumeID)")
     commits = DispatchQueue(label: "keelson.commit.\(assignment.volumeID)")
   }
@@ -113,6 +130,8 @@ final class VolumeRunner: @unchecked Sendable {
       return restart("another nexus owns the volume")
     }
     updatePath(serving, report)
+    followForce()
+    followReplicas()
     followScrub()
     publishReport()
     lookLater()
@@ -140,7 +159,7 @@ final class VolumeRunner: @unchecked Sendable {
 
   // MARK: Ends
 
-  private func restart(_ why: String) {
+  func restart(_ why: String) {
     guard !isStopping else { return }
     node.log.write("volume \(assignment.volumeName): starting over, \(why)")
     tearDown(isInOrder: false)
@@ -180,9 +199,7 @@ final class VolumeRunner: @unchecked Sendable {
       serving.record.abandon()
       commits.sync {}
       serving.reactor.call { _ in nexus.value.retire() }
-      for link in serving.links {
-        _ = serving.reactor.callAsynchronously { (_, done: @escaping @Sendable (Bool) -> Void) in link.value.close { done(true) } }
-      }
+      for entry in serving.links { close(entry.link, of: entry.replica, serving) }
       serving.reactor.call { _ in surroundings.value.nexus = nil }
     }
     told = nil

@@ -71,14 +71,37 @@ public struct ForceRequest: Codable, Equatable, Sendable {
   }
 }
 
+/// What became of a `ForceRequest`.
+public struct ForceOutcome: Codable, Equatable, Sendable {
+  public var id: UUID
+  /// Why nothing was done; nil if the volume goes on from the replica that was named.
+  public var refusal: String?
+
+  public init(id: UUID, refusal: String? = nil) {
+    self.id = id
+    self.refusal = refusal
+  }
+}
+
+/// An operator gives up the content of a replica that a force left behind.
+public struct DiscardRequest: Codable, Equatable, Sendable {
+  public var replica: ReplicaID
+  /// The force it is meant for; another one may leave it behind again.
+  public var force: UUID
+
+  public init(replica: ReplicaID, force: UUID) {
+    self.replica = replica
+    self.force = force
+  }
+}
+
 /// What a volume's specification says that its nexus has to know while it runs. The controller carries it into the assignment.
 public struct VolumeOrders: Codable, Equatable, Sendable {
   public var rebuild: RebuildPolicy?
   public var slowReplicas: SlowReplicaPolicy?
   public var scrub: ScrubRequest?
   public var force: ForceRequest?
-  /// Replicas that a force left behind, and whose content may be given up.
-  public var discarded: [ReplicaID]?
+  public var discarded: [DiscardRequest]?
 
   public init(_ spec: VolumeSpec) {
     rebuild = spec.rebuild

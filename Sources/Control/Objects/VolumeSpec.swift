@@ -27,7 +27,7 @@ public struct VolumeSpec: StoredObject {
   public var slowReplicas: SlowReplicaPolicy?
   public var scrub: ScrubRequest?
   public var force: ForceRequest?
-  public var discarded: [ReplicaID]?
+  public var discarded: [DiscardRequest]?
 
   public init(
     id: VolumeID = VolumeID(), name: String, sizeBytes: UInt64, replicaCount: Int, blockSizeBytes: UInt32 = 512, minInSync: Int? = nil,

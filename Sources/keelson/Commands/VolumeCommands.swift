@@ -18,6 +18,9 @@ extension Command {
           "replicas", .integer(1...VolumeSpec.maximumReplicaCount), defaultText: "2", help: "on how many nodes each block lies"),
         OptionDeclaration(
           "block-size", .choice(["512", "4096"]), defaultText: "512", help: "bytes per logical block, as hosts see it"),
+        OptionDeclaration(
+          "slow-replicas", .choice(SlowReplicaPolicy.allCases.map(\.rawValue)), defaultText: "report",
+          help: "a replica far slower than its peers: tell people, or let it leave the in-sync set"),
         OptionDeclaration("thick", .flag, help: "take all of its space now, instead of as it is written; that takes time"),
       ] + waitOptions + StoreAccess.options,
       examples: [
@@ -27,9 +30,10 @@ extension Command {
       ])
   ) { arguments, output in
     let name = arguments.positional("NAME") ?? ""
-    let spec = VolumeSpec(
+    var spec = VolumeSpec(
       name: name, sizeBytes: arguments.sizeBytes("size") ?? 0, replicaCount: arguments.integer("replicas") ?? 2,
       blockSizeBytes: arguments.text("block-size") == "4096" ? 4096 : 512, isThick: arguments.flag("thick"), createdAt: Date.now)
+    if arguments.text("slow-replicas") == "drop" { spec.slowReplicas = .drop }
     try spec.validate()
     let access = try StoreAccess(arguments)
     if !arguments.flag("no-wait") { try access.requireRunning("create volume \(name)") }
