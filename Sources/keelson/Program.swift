@@ -7,7 +7,8 @@ enum Program {
 
   static let commands: [Command] = [
     .dev, .node, .volumeCreate, .volumeList, .volumeShow, .volumeExplain, .volumeDelete, .rebuildList, .poolCreate, .poolList, .poolShow,
-    .poolCheck, .poolGrow, .poolSet, .poolDestroy, .poolBench, .replicaList, .nodeList, .status, .storeInitRoles, .bench,
+    .poolCheck, .poolGrow, .poolSet, .poolDestroy, .poolBench, .replicaList, .nodeList, .nodeCordon, .nodeUncordon, .nodeLabel, .nodeDrain,
+    .status, .events, .storeInitRoles, .bench,
     .version,
   ]
 
