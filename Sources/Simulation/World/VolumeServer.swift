@@ -7,6 +7,7 @@ class VolumeServer {
   /// Takes the hosts' commands.
   var device: BlockDevice { preconditionFailure("device is not implemented") }
   func replicaAppeared(_ replica: Identifier, _ door: ReplicaDoor) { preconditionFailure("replicaAppeared is not implemented") }
+  func removeReplica(_ replica: Identifier) { preconditionFailure("removeReplica is not implemented") }
   /// Nothing will ever be served again: another nexus has taken over.
   var isFenced: Bool { false }
   /// Commands are carried out now.
