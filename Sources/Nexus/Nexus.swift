@@ -181,8 +181,8 @@ import Reactor
   public internal(set) var isRebuildingPaused = false
   /// For all rebuilds of the volume together.
   public var throttle = RebuildThrottle()
-  /// Copies no faster than hosts can bear.
-  public var governor = LatencyGovernor()
+  /// Shared with the other nexuses of the reactor: copies no faster than hosts can bear, nor than the node may.
+  public let budget: RebuildBudget
   /// What becomes of a replica that is far slower than its peers.
   public var slowReplicas: NexusConfiguration.SlowReplicas
   /// When service began last, on the reactor's clock.
@@ -214,13 +214,16 @@ import Reactor
   static let actionToken: UInt64 = 1 << 36
 
   /// It begins to serve by itself once its doors have appeared (`replicaAppeared`).
-  public init(reactor: Reactor, configuration: NexusConfiguration, surroundings: NexusSurroundings) {
+  public init(
+    reactor: Reactor, configuration: NexusConfiguration, surroundings: NexusSurroundings, budget: RebuildBudget = RebuildBudget()
+  ) {
     let members = configuration.claim.inSync
     precondition(!members.isEmpty && members.count + configuration.absent.count <= Self.maximumMembers)
     precondition(configuration.minInSync >= 1 && configuration.minInSync <= Self.maximumMembers)
     precondition(configuration.sizeBytes % Self.unitBytes == 0, "a volume is whole units")
     self.reactor = reactor
     self.configuration = configuration
+    self.budget = budget
     unsafe self.surroundings = surroundings
     claim = configuration.claim
     slowReplicas = configuration.slowReplicas

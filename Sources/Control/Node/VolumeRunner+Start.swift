@@ -83,13 +83,13 @@ extension VolumeRunner {
 
   private func begin(_ claim: MembershipRecord) {
     let position = reactorPosition
-    let (reactor, transport) = (node.reactors[position], node.transports[position])
+    let (reactor, transport, budget) = (node.reactors[position], node.transports[position], node.budgets[position])
     let nexusID = PoolIdentifier.random()
     let configuration = configuration(claim, nexusID: nexusID)
     let host = HostIdentity(name: QualifiedName(NQN.nexus(assignment.volumeID))!, identifier: Identifier128(nexusID.description)!)
     let parts = reactor.call { [self] inside in
       let surroundings = VolumeSurroundings(runner: self, record: claim, reactor: reactor)
-      let nexus = Nexus(reactor: inside, configuration: configuration, surroundings: surroundings)
+      let nexus = Nexus(reactor: inside, configuration: configuration, surroundings: surroundings, budget: budget.value)
       surroundings.nexus = nexus
       return (ReactorBound(nexus), ReactorBound(surroundings))
     }

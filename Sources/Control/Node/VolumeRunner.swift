@@ -230,7 +230,7 @@ struct NexusReport: Sendable {
   let state: Nexus.State
   let members: [NexusMember]
   let rebuilds: [Rebuild]
-  let scrub: Scrub?
+  var scrub: Scrub?
   /// Commands that were told to look elsewhere (R12).
   let impatientCommands: UInt64
   /// On the clock of `Rebuild`.

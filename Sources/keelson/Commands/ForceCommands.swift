@@ -117,12 +117,13 @@ struct ForceOutlook {
         && cluster.replicaStatus(node: replica.node, replica.id)?.state == .ready
     }
     if let place {
-      chosen = try Command.replica(of: view, on: place)
-      guard usable.contains(where: { $0.id == chosen.id }) else {
+      let named = try Command.replica(of: view, on: place)
+      guard usable.contains(where: { $0.id == named.id }) else {
         throw CommandError(
-          "replica_not_usable", "volume \(view.name) cannot go on from the replica on \(chosen.node): it is \(chosen.state.rawValue)",
+          "replica_not_usable", "volume \(view.name) cannot go on from the replica on \(named.node): it is \(named.state.rawValue)",
           hint: usable.isEmpty ? "Bring back a node that has one." : "Usable are those on \(usable.map(\.node).joined(separator: ", ")).")
       }
+      chosen = named
     } else {
       guard let only = usable.first, usable.count == 1 else {
         throw CommandError(
@@ -137,7 +138,7 @@ struct ForceOutlook {
     self.view = view
     self.record = record
     let place = record.out.firstIndex { [chosen] in $0.id == chosen.id }
-    behind = view.replicas.filter { [chosen] replica in
+    behind = view.replicas.filter { [chosen, record] replica in
       guard replica.id != chosen.id, replica.state != .leftBehind else { return false }
       if record.members.contains(replica.id) { return true }
       guard let place, let other = record.out.firstIndex(where: { $0.id == replica.id }) else { return false }
