@@ -6,7 +6,8 @@ enum Program {
   static let version = "0.1.0"
 
   static let commands: [Command] = [
-    .dev, .node, .volumeCreate, .volumeList, .volumeShow, .volumeExplain, .volumeDelete, .rebuildList, .poolCreate, .poolList, .poolShow,
+    .dev, .node, .volumeCreate, .volumeList, .volumeShow, .volumeExplain, .volumePublish, .volumeUnpublish, .volumeMove, .volumeDelete,
+    .rebuildList, .poolCreate, .poolList, .poolShow,
     .poolCheck, .poolGrow, .poolSet, .poolDestroy, .poolBench, .replicaList, .nodeList, .status, .storeInitRoles, .bench,
     .version,
   ]

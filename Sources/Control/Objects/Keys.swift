@@ -29,6 +29,7 @@ public enum Keys {
   public static func replicaStatus(node: String, _ id: ReplicaID) -> String { "status/\(node)/replica/\(id)" }
   public static func nexusStatus(node: String, _ volume: VolumeID) -> String { "status/\(node)/nexus/\(volume)" }
   public static func pathStatus(node: String, _ volume: VolumeID) -> String { "status/\(node)/path/\(volume)" }
+  public static func pathStatuses(node: String) -> String { "status/\(node)/path/" }
   public static func peerStatus(node: String) -> String { "status/\(node)/peers" }
   public static func volumeNote(name: String) -> String { "status/\(controllerName)/volume/\(name)" }
 

@@ -18,6 +18,8 @@ public struct ClusterState: Sendable {
   public private(set) var nexusStatuses: [Placed<NexusStatus>] = []
   /// Objects that could not be read. Nothing is decided about what they may mean.
   public private(set) var problems: [ObjectError] = []
+  /// Incarnations of nodes that the controller has just reached, whatever their peers say.
+  public var reached: Set<String> = []
 
   private var inSyncByKey: [String: Stored<InSyncRecord>] = [:]
   private var notesByKey: [String: Stored<VolumeNote>] = [:]

@@ -1,5 +1,3 @@
-import NVMe
-
 /// What a host needs to know of a volume that is published to it. All of it is public: a CSI publish context is made of it.
 public struct PublishedVolume: Equatable, Sendable {
   public struct Path: Equatable, Sendable {
