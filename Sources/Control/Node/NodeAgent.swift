@@ -9,7 +9,7 @@ final class NodeAgent: @unchecked Sendable {
 
   private let node: NodeContext
   private let pools: [Pool]
-  private let status: NodeStatus
+  private var status: NodeStatus
   private let keeper: ReplicaKeeper
   private let lease = Mutex<LeaseKeeper?>(nil)
   /// Owns everything below.
@@ -25,6 +25,7 @@ final class NodeAgent: @unchecked Sendable {
   private var isFirst = true
   private var watch: (any StoreWatch)?
   private let reporter: PoolReporter
+  private let peers: PeerWatcher
 
   init(node: NodeContext, pools: [Pool], status: NodeStatus) {
     self.node = node
@@ -32,6 +33,7 @@ final class NodeAgent: @unchecked Sendable {
     self.status = status
     keeper = ReplicaKeeper(node: node, pools: pools)
     reporter = PoolReporter(node: node, pools: pools)
+    peers = PeerWatcher(node: node)
   }
 
   /// Registers the node and follows its assignments. Throws if the store refuses at once; later troubles are logged and retried.
@@ -165,6 +167,8 @@ final class NodeAgent: @unchecked Sendable {
     for assignment in nexuses where !assignment.deleting && ending[assignment.volumeID] == nil { run(assignment) }
     for assignment in standbys where !assigned.contains(assignment.volumeID) { stand(assignment) }
     let wanted = assigned.union(standbys.map(\.volumeID))
+    peers.follow(
+      Set((nexuses.flatMap { $0.otherPaths ?? [] } + standbys.flatMap { $0.otherPaths ?? [] }).map(\.node) + nexuses.flatMap { $0.replicas.map(\.node) }))
     for volume in paths.keys.filter({ !wanted.contains($0) }).sorted() { close(volume) }
   }
 
@@ -251,8 +255,41 @@ final class NodeAgent: @unchecked Sendable {
 
   // MARK: Stop
 
+  private static let handOverNanoseconds: UInt64 = 5_000_000_000
+
+  /// Says that this node is going, and waits, not for long, until other nodes have taken over what it serves and they can.
+  private func handNexusesOver() {
+    let lease = lease.withLock { $0?.lease.id }
+    queue.sync { status.state = .stopping }
+    let stopping = queue.sync { status }
+    do {
+      _ = try node.store.transact(
+        StoreTransaction(operations: [.put(key: Keys.nodeStatus(node.name), value: stopping.encoded(), lease: lease)]))
+      let end = BootClock.nanoseconds() + Self.handOverNanoseconds
+      while BootClock.nanoseconds() < end, try hasSuccessors() { usleep(50_000) }
+    } catch {
+      node.log.write("stopping without handing over: \(error)")
+    }
+  }
+
+  /// Whether somebody leads, and some nexus here could be served by a node that stays.
+  private func hasSuccessors() throws -> Bool {
+    guard try node.store.get(Keys.controllerLease) != nil else { return false }
+    for entry in try node.store.listAll(prefix: Keys.nexusAssignments(node: node.name)).entries {
+      let assignment = try Stored<NexusAssignment>(entry).object
+      guard !assignment.deleting, let record = try node.store.object(InSyncRecord.self, at: Keys.inSync(assignment.volumeID))?.object
+      else { continue }
+      for replica in assignment.replicas where replica.node != node.name && record.members.contains(replica.id) {
+        if try node.store.object(NodeStatus.self, at: Keys.nodeStatus(replica.node))?.object.state == .ready { return true }
+      }
+    }
+    return false
+  }
+
   /// Stops in order: the nexuses here, then, once the nexuses elsewhere have let go (or had time to), the replicas.
   func stop() {
+    handNexusesOver()
+    peers.stop()
     let (running, watch) = queue.sync {
       isStopping = true
       return ((Array(runners.values) + ending.values), self.watch)

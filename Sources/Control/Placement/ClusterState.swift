@@ -61,6 +61,10 @@ public struct ClusterState: Sendable {
     pathAssignments.filter { $0.object.volumeID == volume }
   }
   public func pathStatus(node: String, _ volume: VolumeID) -> PathStatus? { pathStatusesByKey[Keys.pathStatus(node: node, volume)] }
+  /// The keys of what a node says of its paths, ascending.
+  func pathStatusKeys(of node: String) -> [String] {
+    pathStatusesByKey.keys.filter { $0.hasPrefix(Keys.pathStatuses(node: node)) }.sorted()
+  }
   /// What a node says of its peers.
   public func peers(of node: String) -> PeerStatus? { peersByNode[node] }
 

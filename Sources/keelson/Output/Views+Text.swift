@@ -62,7 +62,7 @@ extension VolumeView {
         text += "published to \(name)\(publication.hostNQN)\(publication.readOnly ? ", read-only" : "")\n"
       }
     }
-    if let path = paths.first {
+    if !paths.isEmpty {
       text += "\nOn a Linux host (modprobe nvme-tcp):\n"
       for path in paths { text += "  \(path.connectLine)\n" }
       text += "Measure it from here:\n  keelson bench \(name) --rw randread\n"
