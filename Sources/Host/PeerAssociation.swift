@@ -36,7 +36,9 @@ public final class PeerAssociation: EventHandler {
   private var delayMilliseconds: UInt32 = 0
   private var isClosed = false
 
-  public init(context: TransportContext, address: SocketAddress, host: HostIdentity, options: Options = Options(), tell: @escaping (News) -> Void) {
+  public init(
+    context: TransportContext, address: SocketAddress, host: HostIdentity, options: Options = Options(), tell: @escaping (News) -> Void
+  ) {
     self.context = context
     self.address = address
     self.host = host

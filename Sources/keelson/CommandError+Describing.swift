@@ -18,6 +18,7 @@ extension CommandError {
     case let error as VolumeRequests.Failure: self.init(error)
     case let error as VolumeRequests.PublishingFailure: self.init(error)
     case let error as VolumeRequests.MoveFailure: self.init(error)
+    case let error as NodeRequests.Failure: self.init(error)
     case let error as ObjectError: self.init(error)
     case let error as SystemError: self.init("system_error", error.description)
     case let error as HostError: self.init("connection_failed", error.description)
@@ -52,6 +53,13 @@ extension CommandError {
     case .noReplica: self.init("no_replica_there", error.description)
     case .timeout(let name, _, _):
       self = .timeout(error.description, hint: "It stays asked for; take that back with: keelson volume move \(name) any")
+    }
+  }
+
+  private init(_ error: NodeRequests.Failure) {
+    switch error {
+    case .notFound: self = .notFound("node_not_found", error.description, hint: "See all nodes with: keelson node list")
+    case .contended: self.init("node_contended", error.description)
     }
   }
 

@@ -7,8 +7,8 @@ enum Program {
 
   static let commands: [Command] = [
     .dev, .node, .volumeCreate, .volumeList, .volumeShow, .volumeExplain, .volumePublish, .volumeUnpublish, .volumeMove, .volumeDelete,
-    .rebuildList, .poolCreate, .poolList, .poolShow,
-    .poolCheck, .poolGrow, .poolSet, .poolDestroy, .poolBench, .replicaList, .nodeList, .status, .storeInitRoles, .bench,
+    .rebuildList, .poolCreate, .poolList, .poolShow, .poolCheck, .poolGrow, .poolSet, .poolDestroy, .poolBench, .replicaList, .nodeList,
+    .nodeCordon, .nodeUncordon, .nodeLabel, .nodeDrain, .status, .events, .storeInitRoles, .bench,
     .version,
   ]
 

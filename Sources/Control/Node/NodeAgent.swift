@@ -40,6 +40,7 @@ final class NodeAgent: @unchecked Sendable {
   func start() throws {
     try retractOldStatus()
     try register()
+    node.events.record(.node, node.name, "Started", "process \(status.pid) serves with \(status.ioEngine), \(pools.count) pool(s)")
     keeper.whenMade = { [weak self] in
       guard let self else { return }
       queue.async { self.reconcile() }
@@ -86,6 +87,7 @@ final class NodeAgent: @unchecked Sendable {
   private func register() throws {
     let keeper = try LeaseKeeper(store: node.store, ttlSeconds: Self.leaseSeconds) { [self] in
       node.log.write("the node's lease ran out; registering again")
+      node.events.record(.node, node.name, "LeaseLost", "its lease in the state store ran out; it registers again", isWarning: true)
       registerAgain()
     }
     let operation = StoreOperation.put(key: Keys.nodeStatus(node.name), value: status.encoded(), lease: keeper.lease.id)
@@ -168,7 +170,9 @@ final class NodeAgent: @unchecked Sendable {
     for assignment in standbys where !assigned.contains(assignment.volumeID) { stand(assignment) }
     let wanted = assigned.union(standbys.map(\.volumeID))
     peers.follow(
-      Set((nexuses.flatMap { $0.otherPaths ?? [] } + standbys.flatMap { $0.otherPaths ?? [] }).map(\.node) + nexuses.flatMap { $0.replicas.map(\.node) }))
+      Set(
+        (nexuses.flatMap { $0.otherPaths ?? [] } + standbys.flatMap { $0.otherPaths ?? [] }).map(\.node)
+          + nexuses.flatMap { $0.replicas.map(\.node) }))
     for volume in paths.keys.filter({ !wanted.contains($0) }).sorted() { close(volume) }
   }
 
@@ -304,6 +308,8 @@ final class NodeAgent: @unchecked Sendable {
     // Other nodes may be stopping too: their nexuses end cleanly if their replicas here live a little longer.
     for _ in 0..<30 where node.target.connectionCount(usingReplicas: true) > 0 { usleep(100_000) }
     queue.sync { keeper.stop() }
+    node.events.record(.node, node.name, "Stopped", "it ended in good order")
+    node.events.flush()
     node.drainStatus()
     lease.withLock { $0?.revoke() }
   }

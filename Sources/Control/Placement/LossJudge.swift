@@ -54,8 +54,8 @@ struct LossJudge {
     var bytes = [UInt8](repeating: 0, count: InitializeConnectionRequest.byteCount)
     var span = bytes.mutableSpan
     var raw = unsafe span.mutableBytes
-    InitializeConnectionRequest().encode(into: &raw)
-    guard unsafe send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL.rawValue)) == bytes.count, isReady(POLLIN) else { return false }
+    InitializeConnectionRequest(headerDigest: false, dataDigest: false).encode(into: &raw)
+    guard unsafe send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count, isReady(POLLIN) else { return false }
     var answer: UInt8 = 0
     // The type of its first PDU: ICResp (NVMe/TCP transport 1.0, 3.6.2.3).
     return unsafe recv(descriptor, &answer, 1, 0) == 1 && answer == 0x01
