@@ -7,8 +7,9 @@ import Testing
 /// A subsystem that is served on several nodes: its device comes and goes, its hosts stay.
 @Suite struct PathTests {
   private func standIn(_ target: TestTarget, _ volume: TestVolume) -> ReactorBound<BlockDevice> {
-    target.reactors[0].call { reactor in
-      ReactorBound<BlockDevice>(InaccessibleDevice(reactor: reactor, sizeBytes: volume.namespace.sizeBytes, blockSizeBytes: 512))
+    let sizeBytes = volume.namespace.sizeBytes
+    return target.reactors[0].call { reactor in
+      ReactorBound<BlockDevice>(InaccessibleDevice(reactor: reactor, sizeBytes: sizeBytes, blockSizeBytes: 512))
     }
   }
 

@@ -169,10 +169,9 @@ final class NodeAgent: @unchecked Sendable {
     for assignment in nexuses where !assignment.deleting && ending[assignment.volumeID] == nil { run(assignment) }
     for assignment in standbys where !assigned.contains(assignment.volumeID) { stand(assignment) }
     let wanted = assigned.union(standbys.map(\.volumeID))
-    peers.follow(
-      Set(
-        (nexuses.flatMap { $0.otherPaths ?? [] } + standbys.flatMap { $0.otherPaths ?? [] }).map(\.node)
-          + nexuses.flatMap { $0.replicas.map(\.node) }))
+    var related: [String] = nexuses.flatMap { $0.replicas.map(\.node) }
+    for paths in nexuses.map(\.otherPaths) + standbys.map(\.otherPaths) { related += (paths ?? []).map(\.node) }
+    peers.follow(Set(related))
     for volume in paths.keys.filter({ !wanted.contains($0) }).sorted() { close(volume) }
   }
 
@@ -263,7 +262,7 @@ final class NodeAgent: @unchecked Sendable {
 
   /// Says that this node is going, and waits, not for long, until other nodes have taken over what it serves and they can.
   private func handNexusesOver() {
-    let lease = lease.withLock { $0?.lease.id }
+    guard let lease = lease.withLock({ $0?.lease.id }) else { return }
     queue.sync { status.state = .stopping }
     let stopping = queue.sync { status }
     do {

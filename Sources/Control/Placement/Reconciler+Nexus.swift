@@ -53,8 +53,12 @@ extension Reconciler {
     _ spec: VolumeSpec, _ nexus: Placed<NexusAssignment>, _ candidates: [String], _ state: ClusterState
   ) -> String? {
     if state.mustLeave(nexus.node) { return choose(candidates, spec, state) }
-    if let preferred = spec.preferredNexus, preferred != nexus.node, candidates.contains(preferred) { return preferred }
-    return nil
+    guard let preferred = spec.preferredNexus, preferred != nexus.node, candidates.contains(preferred) else { return nil }
+    // A wish is no reason to disturb a start; once told to go, it goes.
+    switch state.nexusStatus(node: nexus.node, spec.id)?.state {
+    case .healthy, .degraded, .rebuilding: return preferred
+    case .starting, .blocked, .faulted, nil: return nexus.object.handsOver == true ? preferred : nil
+    }
   }
 
   // MARK: Transactions

@@ -23,7 +23,7 @@ extension Command {
         OptionDeclaration("refuse", .flag, help: "fail if another host is the volume's only writer, instead of taking it from there"),
       ] + waitOptions + StoreAccess.options,
       examples: [
-        .init("keelson volume publish db --host $(cat /etc/nvme/hostnqn)", "this machine, and no other"),
+        .init("keelson volume publish db --host nqn.2014-08.org.nvmexpress:uuid:...", "this host, and no other"),
         .init("keelson volume publish db --host nqn.2014-08.org.nvmexpress:uuid:... --read-only --shared", "one of many readers"),
       ])
   ) { arguments, output in
@@ -59,7 +59,7 @@ extension Command {
         OptionDeclaration("host", .text("NQN"), help: "the host's name; default all hosts")
       ] + waitOptions + StoreAccess.options,
       examples: [
-        .init("keelson volume unpublish db --host $(cat /etc/nvme/hostnqn)", "this machine may use it no more"),
+        .init("keelson volume unpublish db --host nqn.2014-08.org.nvmexpress:uuid:...", "this host may use it no more"),
         .init("keelson volume unpublish db", "nobody may"),
       ])
   ) { arguments, output in

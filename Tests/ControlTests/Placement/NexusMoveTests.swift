@@ -42,9 +42,11 @@ import Testing
       #expect(try store.apply(StoreTransaction(operations: [stored.replacement])))
     }
 
-    mutating func report(_ watcher: String, lost: String, incarnation: String = "i") throws {
+    mutating func report(_ watcher: String, lost: String, incarnation: String? = nil) throws {
+      let incarnation = incarnation ?? "process of \(lost)"
       try store.put(
-        Keys.peerStatus(node: watcher), PeerStatus(incarnation: "i", lost: [.init(node: lost, incarnation: incarnation)]))
+        Keys.peerStatus(node: watcher),
+        PeerStatus(incarnation: "process of \(watcher)", lost: [.init(node: lost, incarnation: incarnation)]))
     }
   }
 
@@ -104,7 +106,7 @@ import Testing
     try stand.report("node-2", lost: "node-1")
     #expect(stand.steps().count == 1)
     var refuted = stand.state
-    refuted.reached = ["i"]
+    refuted.reached = ["process of node-1"]
     var random = SeededGenerator(state: 1)
     #expect(Reconciler.reconcile(refuted, using: &random).isEmpty)
     // Who says so must be running, as the process that said it.

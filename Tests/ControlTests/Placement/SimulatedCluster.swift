@@ -77,7 +77,7 @@ struct SimulatedNode {
     try store.put(
       Keys.nodeStatus(name),
       NodeStatus(
-        name: name, pid: 1, incarnation: "i", addresses: [.init(adrfam: "ipv4", traddr: "127.0.0.1", trsvcid: "4420")],
+        name: name, pid: 1, incarnation: "process of \(name)", addresses: [.init(adrfam: "ipv4", traddr: "127.0.0.1", trsvcid: "4420")],
         ioEngine: "io_uring", state: .ready, startedAt: Date(timeIntervalSince1970: 0)))
     try reportPool(&store)
   }
