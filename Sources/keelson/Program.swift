@@ -7,7 +7,7 @@ enum Program {
 
   static let commands: [Command] = [
     .dev, .node,
-    .volumeCreate, .volumeList, .volumeShow, .volumeExplain, .volumeDelete,
+    .volumeCreate, .volumeList, .volumeShow, .volumeExplain, .volumePublish, .volumeUnpublish, .volumeMove, .volumeDelete,
     .volumeSet, .volumeScrub, .volumeForce,
     .rebuildList, .rebuildPause, .rebuildResume, .rebuildThrottle,
     .poolCreate, .poolList, .poolShow, .poolCheck, .poolGrow, .poolSet, .poolDestroy, .poolBench,

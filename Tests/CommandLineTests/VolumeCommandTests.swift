@@ -225,7 +225,7 @@ import Testing
     #expect(try cluster.store.object(VolumeSpec.self, at: Keys.volumeSpec(name: "db"))?.object.force == nil)
     #expect(try cluster.run("volume", "force", "db", "--force", "--wait", "100ms").status == .timeout)
     let request = try #require(try cluster.store.object(VolumeSpec.self, at: Keys.volumeSpec(name: "db"))?.object.force)
-    #expect(request.replica == here && request.generation == 7 && request.setVersion == 4)
+    #expect(request.replica == here && request.servedGeneration == 0 && request.setVersion == 4)
     #expect(try cluster.run("replica", "discard", "db", "n2", "--force").json["error"]?["code"] == "not_left_behind")
     record.out = [.init(id: there, reason: "left behind by force", atGeneration: 7)]
     record.out[0].keptBy = request.id

@@ -4,19 +4,19 @@ import Pool
 
 /// What the assignment says while the nexus runs.
 extension VolumeRunner {
-  /// The assignment has changed.
-  func update(_ changed: NexusAssignment) {
-    uses.withLock { $0.assigned = Set(changed.replicas.map(\.id)) }
-    queue.async { [self] in
-      guard changed != assignment, !isStopping else { return }
-      assignment = changed
-      past.assignment = changed
-      applyOrders()
-      followForce()
-      followReplicas()
-      followScrub()
-      publishReport()
-    }
+  /// Which replicas are assigned from now on. From any thread.
+  func note(_ changed: NexusAssignment) { uses.withLock { $0.assigned = Set(changed.replicas.map(\.id)) } }
+
+  /// The assignment has changed. On `queue`.
+  func follow(_ changed: NexusAssignment) {
+    guard changed != assignment else { return }
+    assignment = changed
+    past.assignment = changed
+    applyOrders()
+    followForce()
+    followReplicas()
+    followScrub()
+    publishReport()
   }
 
   /// Tells the nexus what holds from now on.

@@ -257,6 +257,10 @@ public struct NexusStatus: StoredObject {
   public var generation: UInt64
   public var subnqn: String
   public var replicas: [Replica]
+  /// The hosts that it admits; others are out, and their commands settled. Absent while it admits any.
+  public var hosts: [Publication]?
+  /// It has stopped in good order, and another node may take over. Absent for no.
+  public var handedOver: Bool?
   /// Under way and over, the oldest first; at most `maximumRebuilds`. Absent for none.
   private var rebuildList: [RebuildStatus]?
   /// The scrub under way.
@@ -265,7 +269,7 @@ public struct NexusStatus: StoredObject {
   public static let maximumRebuilds = 24
 
   enum CodingKeys: String, CodingKey {
-    case volumeID, state, message, generation, subnqn, replicas, scrub
+    case volumeID, state, message, generation, subnqn, replicas, hosts, handedOver, scrub
     case rebuildList = "rebuilds"
   }
 

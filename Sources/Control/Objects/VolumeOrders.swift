@@ -58,16 +58,16 @@ public struct ForceRequest: Codable, Equatable, Sendable {
   public var requestedAt: Date
   /// The replica to go on from.
   public var replica: ReplicaID
-  /// The in-sync record that the operator saw.
-  public var generation: UInt64
+  /// What the operator saw of the in-sync record: the set, and the generation that served last.
+  public var servedGeneration: UInt64
   public var setVersion: UInt64
 
-  public init(id: UUID = UUID(), requestedAt: Date, replica: ReplicaID, generation: UInt64, setVersion: UInt64) {
+  public init(id: UUID = UUID(), requestedAt: Date, replica: ReplicaID, record: InSyncRecord) {
     self.id = id
     self.requestedAt = Date(timeIntervalSince1970: requestedAt.timeIntervalSince1970.rounded(.down))
     self.replica = replica
-    self.generation = generation
-    self.setVersion = setVersion
+    servedGeneration = record.confirmedGeneration ?? 0
+    setVersion = record.setVersion
   }
 }
 

@@ -62,7 +62,10 @@ public struct VolumeView: Encodable, Equatable, Sendable {
   /// Nil until the volume is placed.
   public var nexus: Nexus?
   public var replicas: [Replica]
+  /// The one through the nexus first.
   public var paths: [Path]
+  /// The hosts that may use it; nil while any host may.
+  public var publications: [Publication]?
   /// Under way and over, the oldest first.
   public var rebuilds: [RebuildStatus]
   /// What holds for them; nil where nothing was said.
@@ -79,7 +82,7 @@ public struct VolumeView: Encodable, Equatable, Sendable {
     case isThick = "thick"
     case rebuildPolicy = "rebuild_policy"
     case slowReplicas = "slow_replicas"
-    case state, nexus, replicas, paths, rebuilds, scrub, message
+    case state, nexus, replicas, paths, publications, rebuilds, scrub, message
   }
 
   public init(_ spec: VolumeSpec, in cluster: ClusterState) {
@@ -93,6 +96,7 @@ public struct VolumeView: Encodable, Equatable, Sendable {
     rebuilds = []
     rebuildPolicy = spec.rebuild
     slowReplicas = spec.slowReplicas
+    publications = spec.publications
     let note = cluster.note(volumeName: spec.name)?.object.message
     guard let assignment = cluster.nexusAssignments(of: spec.id).first else {
       state = .blocked
@@ -135,6 +139,14 @@ public struct VolumeView: Encodable, Equatable, Sendable {
         Path(
           trtype: "tcp", adrfam: address.adrfam, traddr: address.traddr, trsvcid: address.trsvcid, subnqn: NQN.volume(spec.id),
           node: node, anaState: isServed ? "optimized" : "inaccessible"))
+    }
+    for standby in cluster.pathAssignments(of: spec.id) {
+      // Those for other nodes are not for hosts.
+      guard let address = cluster.node(standby.node)?.addresses.first else { continue }
+      paths.append(
+        Path(
+          trtype: "tcp", adrfam: address.adrfam, traddr: address.traddr, trsvcid: address.trsvcid, subnqn: NQN.volume(spec.id),
+          node: standby.node, anaState: "inaccessible"))
     }
   }
 

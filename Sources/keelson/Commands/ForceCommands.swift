@@ -34,7 +34,7 @@ extension Command {
     }
     try access.requireRunning("force volume \(name)")
     let request = ForceRequest(
-      requestedAt: .now, replica: outlook.chosen.id, generation: outlook.record.generation, setVersion: outlook.record.setVersion)
+      requestedAt: .now, replica: outlook.chosen.id, record: outlook.record)
     try VolumeRequests.change(name: name, in: access.store) { $0.force = request }
     let nanoseconds = arguments.durationNanoseconds("wait") ?? 0
     var progress = ProgressLine()

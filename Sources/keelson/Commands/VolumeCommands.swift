@@ -3,7 +3,7 @@ import Control
 import Foundation
 
 extension Command {
-  private static let waitOptions = [
+  static let waitOptions = [
     OptionDeclaration("wait", .duration, defaultText: "60s", help: "how long to wait until it is true"),
     OptionDeclaration("no-wait", .flag, help: "return as soon as the request is written down"),
   ]
@@ -21,6 +21,9 @@ extension Command {
         OptionDeclaration(
           "slow-replicas", .choice(SlowReplicaPolicy.allCases.map(\.rawValue)), defaultText: "report",
           help: "a replica far slower than its peers: tell people, or let it leave the in-sync set"),
+        OptionDeclaration(
+          "access", .choice(["any", "published"]),
+          help: "who may connect: any host until the volume is published (the default beside keelson dev), or published hosts alone"),
         OptionDeclaration("thick", .flag, help: "take all of its space now, instead of as it is written; that takes time"),
       ] + waitOptions + StoreAccess.options,
       examples: [
@@ -36,6 +39,7 @@ extension Command {
     if arguments.text("slow-replicas") == "drop" { spec.slowReplicas = .drop }
     try spec.validate()
     let access = try StoreAccess(arguments)
+    if arguments.text("access").map({ $0 == "published" }) ?? access.isCluster { spec.publications = [] }
     if !arguments.flag("no-wait") { try access.requireRunning("create volume \(name)") }
     try refuseIfTooLarge(spec, in: try access.cluster())
     try VolumeRequests.create(spec, in: access.store)

@@ -18,8 +18,10 @@ import Testing
       ], confirmedGeneration: 7)
   }
 
-  private func request(_ replica: ReplicaID, generation: UInt64 = 7, setVersion: UInt64 = 4, age: Double = 1) -> ForceRequest {
-    ForceRequest(requestedAt: now.addingTimeInterval(-age), replica: replica, generation: generation, setVersion: setVersion)
+  private func request(_ replica: ReplicaID, served: UInt64 = 7, setVersion: UInt64 = 4, age: Double = 1) -> ForceRequest {
+    var seen = record
+    (seen.confirmedGeneration, seen.setVersion) = (served, setVersion)
+    return ForceRequest(requestedAt: now.addingTimeInterval(-age), replica: replica, record: seen)
   }
 
   @Test func `the set is the one replica; who may have more is kept, and nobody is believed`() {
@@ -42,13 +44,13 @@ import Testing
 
   @Test func `it holds for what the operator saw, and not for long`() {
     var untouched = record
-    #expect(untouched.force(request(replicas[0], generation: 6), now: now)?.contains("changed") == true)
+    #expect(untouched.force(request(replicas[0], served: 6), now: now)?.contains("changed") == true)
     #expect(untouched.force(request(replicas[0], setVersion: 3), now: now)?.contains("changed") == true)
     #expect(untouched.force(request(replicas[0], age: 601), now: now)?.contains("minutes ago") == true)
     #expect(untouched.force(request(ReplicaID()), now: now)?.contains("not one of the volume") == true)
     #expect(untouched == record)
     var twice = record
     #expect(twice.force(request(replicas[0]), now: now) == nil)
-    #expect(twice.force(request(replicas[1], generation: 8, setVersion: 5), now: now)?.contains("left behind") == true)
+    #expect(twice.force(request(replicas[1], served: 0, setVersion: 5), now: now)?.contains("left behind") == true)
   }
 }
