@@ -13,7 +13,9 @@ extension InSyncRecord {
     if now.timeIntervalSince(request.requestedAt) > ForceRequest.validSeconds {
       return "it was asked for more than \(Int(ForceRequest.validSeconds) / 60) minutes ago"
     }
-    if request.servedGeneration != confirmedGeneration ?? 0 || request.setVersion != setVersion { return "the volume has changed since it was asked for" }
+    if request.servedGeneration != confirmedGeneration ?? 0 || request.setVersion != setVersion {
+      return "the volume has changed since it was asked for"
+    }
     let place = out.firstIndex { $0.id == request.replica }
     guard place != nil || members.contains(request.replica) else { return "replica \(request.replica) is not one of the volume" }
     if let place, out[place].keptBy != nil { return "replica \(request.replica) was left behind by an earlier force" }

@@ -62,6 +62,9 @@ public struct VolumeExplanation: Equatable, Sendable {
     why.append("\(node), which serves it, does not run")
     next.append("when \(node) is back it claims the replicas, makes equal what was being written, and serves within seconds; hosts wait")
     help = "Bring back \(node)."
+    if let only = volume.replicas.first(where: { $0.node != node && $0.state == .absent && isThere($0) }) {
+      help! += " Only if that cannot be: 'keelson volume force \(volume.name) --replica \(only.node)' says what would be lost."
+    }
   }
 
   private mutating func explainStart(_ message: String?, on node: String) {
