@@ -225,6 +225,7 @@ extension Association {
       commandIdentifier: 0, identifier: LogPage.asymmetricAccess.rawValue, byteCount: UInt32(byteCount))
     optionalStep("Get Log Page ANA", entry, byteCount: byteCount) { [self] command in
       facts.anaState = command.flatMap { accessState(in: $0) }
+      guard owner.isUsable(facts.anaState) else { return end(.inaccessible) }
       next()
     }
   }

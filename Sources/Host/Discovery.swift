@@ -18,7 +18,7 @@ public enum Discovery {
     options.keepAliveMilliseconds = 0
     options.reconnect = .never
     let controller = RemoteController(
-      context: context, address: address, subsystem: .discovery, host: host, options: options, kind: .discovery)
+      context: context, addresses: [address], subsystem: .discovery, host: host, options: options, kind: .discovery)
     DiscoveryReader(controller, completion).start()
   }
 }

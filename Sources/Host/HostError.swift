@@ -21,6 +21,8 @@ public struct HostError: Error, Equatable, Sendable, CustomStringConvertible {
     case namespaceMissing(UInt32?)
     /// After a reconnect the namespace is another one, or smaller.
     case namespaceReplaced
+    /// The namespace's ANA state says that it cannot be used here, and there are other addresses.
+    case inaccessible
     /// `close` was called.
     case closed
   }
@@ -54,6 +56,7 @@ public struct HostError: Error, Equatable, Sendable, CustomStringConvertible {
     case .namespaceMissing(let identifier):
       identifier.map { "the subsystem has no active namespace \($0)" } ?? "the subsystem has no active namespace"
     case .namespaceReplaced: "the namespace is not the one that was connected before"
+    case .inaccessible: "the namespace cannot be used through this path now"
     case .closed: "closed"
     }
   }

@@ -68,7 +68,7 @@ public final class PeerAssociation: EventHandler {
     host.connectTimeoutMilliseconds = options.connectTimeoutMilliseconds
     host.adminTimeoutMilliseconds = options.connectTimeoutMilliseconds
     let made = RemoteController(
-      context: context, address: address, subsystem: .discovery, host: self.host, options: host, kind: .discovery)
+      context: context, addresses: [address], subsystem: .discovery, host: self.host, options: host, kind: .discovery)
     controller = made
     made.stateChanged = { [weak self, weak made] state in
       guard let self, let made, case .disconnected = state, made === controller else { return }

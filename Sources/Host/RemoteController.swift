@@ -4,6 +4,9 @@ import Transport
 
 /// A controller of a remote subsystem, as one host on one reactor sees it: connects, keeps the association alive, reconnects.
 ///
+/// A subsystem may be had at several addresses, of which one at a time serves (NVM Express base 2.0, 8.1, Asymmetric Namespace Access): each
+/// attempt goes to the next of them, and one that says Inaccessible counts as failed.
+///
 /// Everything happens on the reactor's thread. From `connect` until the completion of `close` the reactor keeps it alive.
 /// Each loss of the association ends all commands in flight with `.connectionLost`; whether to send them again is for the
 /// caller to decide, since their fate is not known (R11).
@@ -30,7 +33,11 @@ public final class RemoteController: EventHandler {
 
   enum Kind { case io, discovery }
 
-  public let address: SocketAddress
+  /// In the order in which they are tried.
+  public let addresses: [SocketAddress]
+  /// The one in use, or tried last.
+  public var address: SocketAddress { addresses[position] }
+  private var position = 0
   public let subsystem: QualifiedName
   public let host: HostIdentity
   public let options: HostOptions
@@ -50,6 +57,8 @@ public final class RemoteController: EventHandler {
   private var closeCompletions: [() -> Void] = []
   private var isClosing = false
   private var nextDelayMilliseconds: UInt32 = 0
+  /// Attempts since the association was lost, or from the beginning.
+  private var attempts = 0
 
   private static let reconnectToken: UInt64 = 1
 
@@ -69,15 +78,23 @@ public final class RemoteController: EventHandler {
   public convenience init(
     context: TransportContext, address: SocketAddress, subsystem: QualifiedName, host: HostIdentity, options: HostOptions = HostOptions()
   ) {
-    self.init(context: context, address: address, subsystem: subsystem, host: host, options: options, kind: .io)
+    self.init(context: context, addresses: [address], subsystem: subsystem, host: host, options: options, kind: .io)
+  }
+
+  /// For a subsystem with namespaces that is to be had at each of `addresses`, of which there is one at least.
+  public convenience init(
+    context: TransportContext, addresses: [SocketAddress], subsystem: QualifiedName, host: HostIdentity, options: HostOptions
+  ) {
+    self.init(context: context, addresses: addresses, subsystem: subsystem, host: host, options: options, kind: .io)
   }
 
   init(
-    context: TransportContext, address: SocketAddress, subsystem: QualifiedName, host: HostIdentity, options: HostOptions, kind: Kind
+    context: TransportContext, addresses: [SocketAddress], subsystem: QualifiedName, host: HostIdentity, options: HostOptions, kind: Kind
   ) {
     options.check()
+    precondition(!addresses.isEmpty, "a controller has an address")
     self.context = context
-    self.address = address
+    self.addresses = addresses
     self.subsystem = subsystem
     self.host = host
     self.options = options
@@ -87,8 +104,8 @@ public final class RemoteController: EventHandler {
 
   // MARK: Connecting
 
-  /// Connects, once. `completion` is called later with the namespace or the reason. A first attempt that fails is not repeated:
-  /// `close` and make a new one. Reconnecting begins with the first success.
+  /// Connects, once. `completion` is called later with the namespace or the reason. First attempts, one at each address, are not
+  /// repeated: `close` and make a new one. Reconnecting begins with the first success.
   public func connect(_ completion: @escaping (Result<RemoteNamespace, HostError>) -> Void) {
     precondition(kind == .io)
     establish { result in
@@ -108,6 +125,7 @@ public final class RemoteController: EventHandler {
 
   private func start() {
     state = .connecting
+    attempts += 1
     let association = Association(owner: self)
     self.association = association
     association.begin()
@@ -137,7 +155,7 @@ public final class RemoteController: EventHandler {
       modelNumber: facts.controller.modelNumber, firmwareRevision: facts.controller.firmwareRevision,
       ioQueues: association.ioQueues.count, queueDepth: association.ioQueues.first?.slots.capacity ?? 0,
       maximumTransferBytes: facts.maximumTransferBytes)
-    nextDelayMilliseconds = 0
+    (nextDelayMilliseconds, attempts) = (0, 0)
     namespace?.start(association.ioQueues)
     if let anaState = facts.anaState { namespace?.anaState = anaState }
     state = .connected
@@ -158,7 +176,9 @@ public final class RemoteController: EventHandler {
     }
     let error = error(reason)
     state = .disconnected(error)
+    position = (position + 1) % addresses.count
     if let completion {
+      if attempts < addresses.count { return schedule(afterMilliseconds: 1) }
       self.completion = nil
       completion(.failure(error))
       return
@@ -170,8 +190,12 @@ public final class RemoteController: EventHandler {
   private func scheduleReconnect() {
     guard case .backOff(let initial, let maximum) = options.reconnect else { return }
     nextDelayMilliseconds = nextDelayMilliseconds == 0 ? initial : UInt32(min(UInt64(nextDelayMilliseconds) * 2, UInt64(maximum)))
-    context.reactor.schedule(
-      afterNanoseconds: UInt64(nextDelayMilliseconds) * 1_000_000, handlerID, token: Self.reconnectToken)
+    // Those not tried since the loss are not waited for.
+    schedule(afterMilliseconds: attempts < addresses.count ? initial : nextDelayMilliseconds)
+  }
+
+  private func schedule(afterMilliseconds delay: UInt32) {
+    context.reactor.schedule(afterNanoseconds: UInt64(delay) * 1_000_000, handlerID, token: Self.reconnectToken)
   }
 
   public override func completed(token: UInt64, result: Int32) {
@@ -186,6 +210,12 @@ public final class RemoteController: EventHandler {
   func accessStateChanged(_ anaState: ANAState) {
     namespace?.anaState = anaState
     eventReceived?(.accessStateChanged(anaState))
+    if !isUsable(anaState) { association?.end(.inaccessible) }
+  }
+
+  /// Whether an association is kept in which the namespace has this state; always where there is no other address.
+  func isUsable(_ anaState: ANAState?) -> Bool {
+    addresses.count == 1 || anaState == nil || anaState == .optimized || anaState == .nonOptimized
   }
 
   func namespaceChanged(_ identified: IdentifyNamespace) {

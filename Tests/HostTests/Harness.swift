@@ -34,12 +34,15 @@ final class Harness {
   var states: [RemoteController.State] = []
   var events: [RemoteController.Event] = []
 
-  init(_ script: Script = Script(), _ options: HostOptions = HostOptions(), engine: IOEngineChoice = .auto) throws {
+  /// `before` are addresses to be tried before the fake controller's.
+  init(
+    _ script: Script = Script(), _ options: HostOptions = HostOptions(), engine: IOEngineChoice = .auto, before: [SocketAddress] = []
+  ) throws {
     reactor = try Reactor(configuration: .init(engine: engine, arenaBytes: 16 << 20))
     context = TransportContext(reactor: reactor)
     fake = try FakeController(script)
     controller = RemoteController(
-      context: context, address: fake.address, subsystem: Self.subsystem, host: Self.host, options: options)
+      context: context, addresses: before + [fake.address], subsystem: Self.subsystem, host: Self.host, options: options)
     controller.stateChanged = { [unowned self] in states.append($0) }
     controller.eventReceived = { [unowned self] in events.append($0) }
     controller.connect { [unowned self] in outcome = $0 }

@@ -54,7 +54,7 @@ final class BenchLane {
         reader.read { [self] head in
           headReader = nil
           guard let head, let what = ContentProbe.signature(inHead: head) else { return completion(result) }
-          completion(.failure(.foreignContent(of: "\(subsystem.name) at \(subsystem.address)", what: what)))
+          completion(.failure(.foreignContent(of: "\(subsystem.name) at \(subsystem.addresses[0])", what: what)))
         }
       }
     }
@@ -66,7 +66,7 @@ final class BenchLane {
     _ completion: @escaping (Result<Shape, BenchRunError>) -> Void
   ) {
     let controller = RemoteController(
-      context: context, address: subsystem.address, subsystem: subsystem.name, host: subsystem.makeIdentity(),
+      context: context, addresses: subsystem.addresses, subsystem: subsystem.name, host: subsystem.makeIdentity(),
       options: subsystem.options(depth: plan.depth, reconnects: plan.reconnectNanoseconds > 0))
     controllers.append(controller)
     controller.connect { [self] result in

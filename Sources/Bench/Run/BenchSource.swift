@@ -59,7 +59,8 @@ public enum BenchSource: Sendable {
 
 /// A subsystem of an NVMe/TCP target, and how to connect to it.
 public struct BenchSubsystem: Equatable, Sendable {
-  public var address: SocketAddress
+  /// Where it is to be had, in the order in which they are tried.
+  public var addresses: [SocketAddress]
   public var name: QualifiedName
   /// The name to connect under, for targets that admit only hosts they know; nil makes one up.
   public var hostName: QualifiedName?
@@ -70,13 +71,13 @@ public struct BenchSubsystem: Equatable, Sendable {
   /// Whether writes may destroy a file system or other known content.
   public var mayOverwriteContent: Bool
 
-  /// `queueCount` is 1 to 64.
+  /// `queueCount` is 1 to 64; there is one address at least.
   public init(
-    address: SocketAddress, name: QualifiedName, hostName: QualifiedName? = nil, queueCount: Int = 1, usesDigests: Bool = false,
+    addresses: [SocketAddress], name: QualifiedName, hostName: QualifiedName? = nil, queueCount: Int = 1, usesDigests: Bool = false,
     mayOverwriteContent: Bool = false
   ) {
-    precondition((1...64).contains(queueCount))
-    self.address = address
+    precondition((1...64).contains(queueCount) && !addresses.isEmpty)
+    self.addresses = addresses
     self.name = name
     self.hostName = hostName
     self.queueCount = queueCount
@@ -100,7 +101,7 @@ public struct BenchSubsystem: Equatable, Sendable {
   /// `depth` requests of a job are in flight. With `reconnects` a lost connection is made again, again and again.
   func options(depth: Int, reconnects: Bool = false) -> HostOptions {
     var options = HostOptions()
-    if reconnects { options.reconnect = .backOff(initialMilliseconds: 50, maximumMilliseconds: 1000) }
+    if reconnects { options.reconnect = .backOff(initialMilliseconds: 50, maximumMilliseconds: 500) }
     options.ioQueues = queueCount
     options.queueDepth = min(HostOptions.maximumQueueDepth, max(32, (depth + queueCount - 1) / queueCount))
     options.headerDigest = usesDigests

@@ -105,13 +105,15 @@ extension Command {
       guard let name = QualifiedName(subsystemNQN) else {
         throw CommandError.usage("'\(subsystemNQN)' is not a subsystem's NQN", hint: "An NQN begins with 'nqn.'.")
       }
-      return try subsystem(at: host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)", name, arguments)
+      return try subsystem(at: [host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"], name, arguments)
     case .volume(let volumeName):
       let access: StoreAccess
+      let cluster: ClusterState
       let view: VolumeView
       do {
         access = try StoreAccess(arguments)
-        view = try volume(volumeName, in: try access.cluster())
+        cluster = try access.cluster()
+        view = try volume(volumeName, in: cluster)
       } catch let error as CommandError where unsafe Glibc.access(volumeName, F_OK) == 0 {
         throw CommandError(
           error.code, error.message, hint: "There is a file of that name; write it with a slash: ./\(volumeName)",
@@ -124,13 +126,15 @@ extension Command {
           "could not measure volume \(volumeName): it is \(view.state.rawValue)\(view.message.map { ": \($0)" } ?? "")",
           hint: "See: keelson volume show \(volumeName)")
       }
-      return try subsystem(at: path.place, name, arguments)
+      // Where a node's death may take it meanwhile.
+      let others = cluster.pathAssignments(of: view.id).compactMap { cluster.node($0.node)?.addresses.last?.place }
+      return try subsystem(at: [path.place] + others, name, arguments)
     }
   }
 
-  private static func subsystem(at place: String, _ name: QualifiedName, _ arguments: ParsedArguments) throws -> BenchSource {
-    let address: SocketAddress
-    do { address = try SocketAddress.resolve(place) } catch {
+  private static func subsystem(at places: [String], _ name: QualifiedName, _ arguments: ParsedArguments) throws -> BenchSource {
+    let addresses: [SocketAddress]
+    do { addresses = try places.map { try SocketAddress.resolve($0) } } catch {
       throw CommandError("address_unknown", "could not \(error)", hint: "Write nvme-tcp://HOST:PORT/SUBNQN.")
     }
     var hostName: QualifiedName?
@@ -140,7 +144,7 @@ extension Command {
     }
     return .subsystem(
       BenchSubsystem(
-        address: address, name: name, hostName: hostName, queueCount: arguments.integer("queues") ?? 1,
+        addresses: addresses, name: name, hostName: hostName, queueCount: arguments.integer("queues") ?? 1,
         usesDigests: arguments.flag("digests"), mayOverwriteContent: arguments.flag("force")))
   }
 }

@@ -80,8 +80,12 @@ extension VolumeView {
   }
 }
 
-extension VolumeView.Path {
+extension TransportAddress {
   var place: String { adrfam == "ipv6" ? "[\(traddr)]:\(trsvcid)" : "\(traddr):\(trsvcid)" }
+}
+
+extension VolumeView.Path {
+  var place: String { TransportAddress(adrfam: adrfam, traddr: traddr, trsvcid: trsvcid).place }
 
   var connectLine: String {
     "nvme connect --transport=\(trtype) --traddr=\(traddr) --trsvcid=\(trsvcid) --nqn=\(subnqn)"

@@ -98,15 +98,15 @@ import Testing
     close(listener)
     let plan = BenchPlan(runtimeNanoseconds: 1_000_000)
     let name = try #require(QualifiedName("nqn.2024-01.io.example:none"))
-    let runner = BenchRunner(plan: plan, source: .subsystem(BenchSubsystem(address: address, name: name)), target: "t")
+    let runner = BenchRunner(plan: plan, source: .subsystem(BenchSubsystem(addresses: [address], name: name)), target: "t")
     let error = #expect(throws: BenchRunError.self) { _ = try runner.run(processorCount: 1) }
     #expect(error?.code == "connection_failed" && error?.message.contains("\(address)") == true)
   }
 
   @Test func `hosts are told apart, and identifiers are UUIDs`() throws {
     let subsystem = BenchSubsystem(
-      address: try #require(SocketAddress("127.0.0.1:1")), name: try #require(QualifiedName("nqn.2024-01.io.example:none")), queueCount: 3,
-      usesDigests: true)
+      addresses: [try #require(SocketAddress("127.0.0.1:1"))], name: try #require(QualifiedName("nqn.2024-01.io.example:none")),
+      queueCount: 3, usesDigests: true)
     let identities = [subsystem.makeIdentity(), subsystem.makeIdentity()]
     #expect(identities[0] != identities[1] && identities[0].name != identities[1].name)
     for identity in identities {

@@ -61,7 +61,7 @@ import Testing
 
     func run(_ plan: BenchPlan, force: Bool = false, queueCount: Int = 1, digests: Bool = false) throws -> BenchReport {
       let subsystem = BenchSubsystem(
-        address: address, name: name, queueCount: queueCount, usesDigests: digests, mayOverwriteContent: force)
+        addresses: [address], name: name, queueCount: queueCount, usesDigests: digests, mayOverwriteContent: force)
       return try BenchRunner(plan: plan, source: .subsystem(subsystem), target: "t").run(processorCount: 2)
     }
   }
@@ -105,7 +105,7 @@ import Testing
     let plan = BenchPlan(
       pattern: .randrw, depth: 8, runtimeNanoseconds: 1_500_000_000, sizeBytes: 4 << 20, verify: true, flushAtEnd: true,
       reconnectNanoseconds: 30_000_000_000)
-    let subsystem = BenchSubsystem(address: target.address, name: target.name)
+    let subsystem = BenchSubsystem(addresses: [target.address], name: target.name)
     var isRestarted = false
     var failure: (any Error)?
     let report = try BenchRunner(plan: plan, source: .subsystem(subsystem), target: "t").run(processorCount: 1) { _, _ in
@@ -122,7 +122,7 @@ import Testing
   @Test func `a run against a target that goes away ends with its errors`() throws {
     let target = try TestTarget()
     let plan = BenchPlan(depth: 4, runtimeNanoseconds: 3_600_000_000_000)
-    let subsystem = BenchSubsystem(address: target.address, name: target.name)
+    let subsystem = BenchSubsystem(addresses: [target.address], name: target.name)
     var isStopped = false
     let report = try BenchRunner(plan: plan, source: .subsystem(subsystem), target: "t").run(processorCount: 1) { _, _ in
       if !isStopped { target.server.stop() }
