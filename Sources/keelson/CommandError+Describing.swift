@@ -18,6 +18,7 @@ extension CommandError {
     case let error as GRPCError: self.init("csi_failed", error.message)
     case let error as StoreError: self.init("store_failed", error.description)
     case let error as VolumeRequests.Failure: self.init(error)
+    case let error as NodeRequests.Failure: self.init(error)
     case let error as ObjectError: self.init(error)
     case let error as SystemError: self.init("system_error", error.description)
     case let error as HostError: self.init("connection_failed", error.description)
@@ -32,6 +33,13 @@ extension CommandError {
       self.init("volume_exists", error.description, hint: "See it with: keelson volume show \(name)")
     case .notFound(let name): self = .volumeNotFound(name)
     case .contended: self.init("volume_contended", error.description)
+    }
+  }
+
+  private init(_ error: NodeRequests.Failure) {
+    switch error {
+    case .notFound: self = .notFound("node_not_found", error.description, hint: "See all nodes with: keelson node list")
+    case .contended: self.init("node_contended", error.description)
     }
   }
 

@@ -9,8 +9,12 @@ import Testing
     let text =
       #"36 35 259:3 / /var/lib/kubelet/a\040b rw,noatime shared:1 master:2 - ext4 /dev/nvme0n1 rw,errors=remount-ro"#
     let entry = try #require(MountEntry(line: text[...]))
-    #expect(entry.mountPoint == "/var/lib/kubelet/a b" && entry.deviceNumber == "259:3" && entry.filesystem == "ext4")
-    #expect(entry.options == ["rw", "noatime"] && entry.filesystemOptions.last == "errors=remount-ro" && !entry.isReadOnly)
+    #expect(entry.mountPoint == "/var/lib/kubelet/a b")
+    #expect(entry.deviceNumber == "259:3")
+    #expect(entry.filesystem == "ext4")
+    #expect(entry.options == ["rw", "noatime"])
+    #expect(entry.filesystemOptions.last == "errors=remount-ro")
+    #expect(!entry.isReadOnly)
     #expect(MountEntry(line: "36 35 259:3 / /mnt rw ext4 /dev/x rw"[...]) == nil)
     #expect(MountEntry(line: ""[...]) == nil)
     let mounts = try LinuxSystem().mounts()
@@ -19,7 +23,9 @@ import Testing
 
   @Test func `mount options are cut where they should be`() {
     let options = MountOptions(["noatime,ro", "context=\"a:b:c0,c1\",discard", "defaults", "_netdev", "x-systemd.automount"])
-    #expect(options.isReadOnly && options.flags == ["noatime"] && options.data == ["context=\"a:b:c0,c1\"", "discard"])
+    #expect(options.isReadOnly)
+    #expect(options.flags == ["noatime"])
+    #expect(options.data == ["context=\"a:b:c0,c1\"", "discard"])
   }
 
   @Test func `heads are devices, paths and partitions are not`() {
@@ -94,7 +100,8 @@ import Testing
       Issue.record("not recognised")
       return
     }
-    #expect(filesystem.kind == .ext4 && filesystem.sizeBytes == UInt64(size))
+    #expect(filesystem.kind == .ext4)
+    #expect(filesystem.sizeBytes == UInt64(size))
     #expect(filesystem.uuid.prefix(4) == [0x11, 0x11, 0x11, 0x11])
   }
 
@@ -103,7 +110,8 @@ import Testing
     ("unix:///csi/", false),
   ])
   func `places for sockets`(_ text: String, _ isRight: Bool) {
-    #expect((try? CSIEndpoint(unix: text)) != nil == isRight)
+    let endpoint = try? CSIEndpoint(unix: text)
+    #expect((endpoint != nil) == isRight)
   }
 
   @Test func `a path that no socket can have is told by its length`() {

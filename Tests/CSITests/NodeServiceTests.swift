@@ -101,15 +101,13 @@ import Testing
     for _ in 0..<2 { _ = try service.stage(stageRequest()) }
     #expect(system.with { $0.mounts.map(\.mountPoint) } == [staging])
     #expect(system.with { $0.programs.map(\.first) } == ["mkfs.ext4"])
-    #expect(
-      system.with { $0.connectOptions } == [
-        "nqn=\(NQN.volume(volume)),transport=tcp,traddr=10.0.0.1,trsvcid=4420,"
-          + "hostnqn=nqn.2014-08.org.nvmexpress:uuid:aaaaaaaa-0000-4000-8000-000000000001,"
-          + "hostid=aaaaaaaa-0000-4000-8000-000000000001,ctrl_loss_tmo=-1,reconnect_delay=1,keep_alive_tmo=2,nr_io_queues=4",
-        "nqn=\(NQN.volume(volume)),transport=tcp,traddr=fd00::2,trsvcid=4421,"
-          + "hostnqn=nqn.2014-08.org.nvmexpress:uuid:aaaaaaaa-0000-4000-8000-000000000001,"
-          + "hostid=aaaaaaaa-0000-4000-8000-000000000001,ctrl_loss_tmo=-1,reconnect_delay=1,keep_alive_tmo=2,nr_io_queues=4",
-      ])
+    let options = system.with { $0.connectOptions }
+    let common =
+      "hostnqn=nqn.2014-08.org.nvmexpress:uuid:aaaaaaaa-0000-4000-8000-000000000001,"
+      + "hostid=aaaaaaaa-0000-4000-8000-000000000001,ctrl_loss_tmo=-1,reconnect_delay=1,keep_alive_tmo=2,nr_io_queues=4"
+    #expect(options.count == 2)
+    #expect(options.first == "nqn=\(NQN.volume(volume)),transport=tcp,traddr=10.0.0.1,trsvcid=4420,\(common)")
+    #expect(options.last == "nqn=\(NQN.volume(volume)),transport=tcp,traddr=fd00::2,trsvcid=4421,\(common)")
     for _ in 0..<2 { _ = try service.publish(publishRequest()) }
     #expect(system.with { $0.mounts.map(\.mountPoint) } == [staging, target])
     #expect(code { try unstage() } == .failedPrecondition)
@@ -287,7 +285,8 @@ import Testing
     request.volumeID = "\(volume)"
     request.volumePath = staging
     let response = try service.statistics(request)
-    #expect(response.usage.map(\.total) == [1000, 50] && response.usage.map(\.used) == [300, 10])
+    #expect(response.usage.map(\.total) == [1000, 50])
+    #expect(response.usage.map(\.used) == [300, 10])
     #expect(response.volumeCondition?.isAbnormal == false)
     system.with { for index in $0.controllers.indices { $0.controllers[index].state = "connecting" } }
     #expect(try service.statistics(request).volumeCondition?.isAbnormal == true)

@@ -110,24 +110,25 @@ import Testing
   @Test(arguments: [nil, "SSH-2.0-OpenSSH\r\n", ""]) func `servers that are none end calls in time`(_ words: String?) async throws {
     let path = FileManager.default.temporaryDirectory.path + "/keelson-none-\(UUID().uuidString.prefix(8))"
     let (listener, _) = try ListeningSocket.open(.unix(path: path), mode: 0o600)
+    // The thread closes it: a number closed here could be another test's listener before the thread looks at it again.
     defer {
-      close(listener)
+      shutdown(listener, Int32(SHUT_RDWR))
       unsafe unlink(path)
     }
     Thread {
       var open: [Int32] = []
-      // The listener is non-blocking: until it is closed, there is nobody or somebody.
+      // The listener is non-blocking: until it is shut down, there is nobody or somebody.
       for _ in 0..<2_000 {
         let client = accept(listener, nil, nil)
         if client >= 0 {
           if let words { _ = Socket.send(client, Array(words.utf8)[...]) }
           if words == "" { close(client) } else { open.append(client) }
-        } else if errno == EBADF {
+        } else if errno != EAGAIN {
           break
         }
         usleep(2_000)
       }
-      for descriptor in open { close(descriptor) }
+      for descriptor in open + [listener] { close(descriptor) }
     }.start()
     var options = GRPCChannel.Options()
     options.connectTimeoutNanoseconds = 200_000_000
@@ -136,6 +137,30 @@ import Testing
       _ = try await channel.unary("/test.Parcels/Echo", [], timeoutNanoseconds: secondNanoseconds)
     } throws: { error in
       (error as? GRPCError)?.code == .unavailable && (error as? GRPCError)?.fate == .unsent
+    }
+  }
+
+  /// A socket whose connecting failed was once closed twice; the second time it was whatever another thread had opened meanwhile, a file or
+  /// the loop of another channel. `Socket.close` ends the process then.
+  @Test func `a socket that cannot connect is closed once`() async throws {
+    // A port that was given and is not listened on.
+    let holder = try Socket.open(family: AF_INET).get()
+    defer { close(holder) }
+    let any = try #require(try SocketAddress.resolve(host: "127.0.0.1", port: 0, isNumeric: true).get().first)
+    #expect(unsafe any.withSockaddr { unsafe bind(holder, $0, $1) } == 0)
+    var bound = sockaddr_in()
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let isKnown = unsafe withUnsafeMutablePointer(to: &bound) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe getsockname(holder, $0, &length) == 0 }
+    }
+    #expect(isKnown)
+    let channel = try GRPCChannel(endpoints: [.tcp(host: "127.0.0.1", port: UInt16(bigEndian: bound.sin_port))])
+    for _ in 0..<5 {
+      await #expect {
+        _ = try await channel.unary("/test.Parcels/Echo", [], timeoutNanoseconds: secondNanoseconds / 5)
+      } throws: { error in
+        (error as? GRPCError)?.fate == .unsent
+      }
     }
   }
 }

@@ -34,6 +34,7 @@ final class NodeAgent: @unchecked Sendable {
   func start() throws {
     try retractOldStatus()
     try register()
+    node.events.record(.node, node.name, "Started", "process \(status.pid) serves with \(status.ioEngine), \(pools.count) pool(s)")
     keeper.whenMade = { [weak self] in
       guard let self else { return }
       queue.async { self.reconcile() }
@@ -78,6 +79,7 @@ final class NodeAgent: @unchecked Sendable {
   private func register() throws {
     let keeper = try LeaseKeeper(store: node.store, ttlSeconds: Self.leaseSeconds) { [self] in
       node.log.write("the node's lease ran out; registering again")
+      node.events.record(.node, node.name, "LeaseLost", "its lease in the state store ran out; it registers again", isWarning: true)
       registerAgain()
     }
     let operation = StoreOperation.put(key: Keys.nodeStatus(node.name), value: status.encoded(), lease: keeper.lease.id)
@@ -194,6 +196,8 @@ final class NodeAgent: @unchecked Sendable {
     // Other nodes may be stopping too: their nexuses end cleanly if their replicas here live a little longer.
     for _ in 0..<30 where node.target.connectionCount(usingReplicas: true) > 0 { usleep(100_000) }
     queue.sync { keeper.stop() }
+    node.events.record(.node, node.name, "Stopped", "it ended in good order")
+    node.events.flush()
     node.drainStatus()
     lease.withLock { $0?.revoke() }
   }

@@ -1,17 +1,20 @@
 /// Where objects lie in the store. Keys are laid out by writer: `spec/` the command line and the controller, `assign/<node>/` the
-/// controller, `status/<node>/` that node, `insync/` the volume's nexus, `lease/` whoever holds it.
+/// controller, `status/<node>/` that node, `insync/` the volume's nexus, `lease/` whoever holds it, `event/<source>/` whoever saw it.
 ///
 /// Names have passed `Names.validate` before they become part of a key.
 public enum Keys {
   public static let volumeSpecs = "spec/volume/"
+  public static let nodeSpecs = "spec/node/"
   public static let assignments = "assign/"
   public static let statuses = "status/"
   public static let inSyncRecords = "insync/"
+  public static let events = "event/"
   public static let controllerLease = "lease/controller"
   /// The controller writes what it has to say under its own name; no node may be called so.
   public static let controllerName = "controller"
 
   public static func volumeSpec(name: String) -> String { volumeSpecs + name }
+  public static func nodeSpec(_ node: String) -> String { nodeSpecs + node }
 
   /// All a node has to watch.
   public static func assignments(node: String) -> String { "assign/\(node)/" }
@@ -26,6 +29,8 @@ public enum Keys {
   public static func replicaStatus(node: String, _ id: ReplicaID) -> String { "status/\(node)/replica/\(id)" }
   public static func nexusStatus(node: String, _ volume: VolumeID) -> String { "status/\(node)/nexus/\(volume)" }
   public static func volumeNote(name: String) -> String { "status/\(controllerName)/volume/\(name)" }
+
+  public static func events(source: String) -> String { "event/\(source)/" }
 
   public static func inSync(_ volume: VolumeID) -> String { inSyncRecords + "\(volume)" }
 }

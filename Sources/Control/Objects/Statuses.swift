@@ -32,9 +32,12 @@ public struct NodeStatus: StoredObject {
   public var ioEngine: String
   public var state: State
   public var startedAt: Date
+  /// Where it stands, as its process was told: `--topology`. Absent for nothing said.
+  public var topology: [String: String]?
 
   public init(
-    name: String, pid: Int32, incarnation: String, addresses: [TransportAddress], ioEngine: String, state: State, startedAt: Date
+    name: String, pid: Int32, incarnation: String, addresses: [TransportAddress], ioEngine: String, state: State, startedAt: Date,
+    topology: [String: String]? = nil
   ) {
     self.name = name
     self.pid = pid
@@ -43,6 +46,7 @@ public struct NodeStatus: StoredObject {
     self.ioEngine = ioEngine
     self.state = state
     self.startedAt = Date(timeIntervalSince1970: startedAt.timeIntervalSince1970.rounded(.down))
+    self.topology = topology
   }
 }
 

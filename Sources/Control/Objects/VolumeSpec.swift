@@ -22,6 +22,8 @@ public struct VolumeSpec: StoredObject {
   public var createdAt: Date
   /// The volume is to go. Never taken back.
   public var deleting: Bool
+  /// Absent for a volume that was not asked for by CSI.
+  public var csi: CSIVolume?
 
   public init(
     id: VolumeID = VolumeID(), name: String, sizeBytes: UInt64, replicaCount: Int, blockSizeBytes: UInt32 = 512, minInSync: Int? = nil,

@@ -12,6 +12,7 @@ public struct ClusterState: Sendable {
   public private(set) var replicaAssignments: [Placed<ReplicaAssignment>] = []
   public private(set) var nexusAssignments: [Placed<NexusAssignment>] = []
   public private(set) var nodes: [Stored<NodeStatus>] = []
+  public private(set) var nodeSpecs: [Stored<NodeSpec>] = []
   public private(set) var pools: [Placed<PoolStatus>] = []
   public private(set) var replicaStatuses: [Placed<ReplicaStatus>] = []
   public private(set) var nexusStatuses: [Placed<NexusStatus>] = []
@@ -41,6 +42,12 @@ public struct ClusterState: Sendable {
   public func volume(name: String) -> Stored<VolumeSpec>? { volumes.first { $0.object.name == name } }
   /// The status of a running node, nil if none runs under that name.
   public func node(_ name: String) -> NodeStatus? { nodesByName[name] }
+  /// What people want of a node, nil for nothing particular.
+  public func nodeSpec(_ node: String) -> NodeSpec? { nodeSpecs.first { $0.object.name == node }?.object }
+  /// What the node says of itself and what people say of it, which is stronger.
+  public func labels(ofNode node: String) -> [String: String] {
+    (self.node(node)?.topology ?? [:]).merging(nodeSpec(node)?.labels ?? [:]) { $1 }
+  }
   public func inSync(_ volume: VolumeID) -> Stored<InSyncRecord>? { inSyncByKey[Keys.inSync(volume)] }
   public func note(volumeName: String) -> Stored<VolumeNote>? { notesByKey[Keys.volumeNote(name: volumeName)] }
   public func replicaStatus(node: String, _ id: ReplicaID) -> ReplicaStatus? { replicaStatusesByKey[Keys.replicaStatus(node: node, id)] }
@@ -57,6 +64,8 @@ public struct ClusterState: Sendable {
     switch (parts.first, parts.count) {
     case ("spec", 3) where parts[1] == "volume":
       volumes.append(try Stored(entry))
+    case ("spec", 3) where parts[1] == "node":
+      nodeSpecs.append(try Stored(entry))
     case ("assign", 4) where parts[2] == "replica":
       replicaAssignments.append(Placed(node: parts[1], stored: try Stored(entry)))
     case ("assign", 4) where parts[2] == "nexus":

@@ -57,7 +57,7 @@ public final class GRPCServer: @unchecked Sendable {
       loop.register(descriptor, .read) { [weak self] _ in self?.accept(descriptor) }
     }
     if !isTaken {
-      _ = Glibc.close(descriptor)
+      Socket.close(descriptor)
       throw GRPCError(.unavailable, "the server was shut down", fate: .unsent)
     }
     return port
@@ -76,7 +76,7 @@ public final class GRPCServer: @unchecked Sendable {
   private func drain(_ graceNanoseconds: UInt64, _ done: @escaping @Sendable () -> Void) {
     for listener in listeners {
       loop.unregister(listener.descriptor)
-      _ = Glibc.close(listener.descriptor)
+      Socket.close(listener.descriptor)
       if let path = listener.path { unsafe unlink(path) }
     }
     listeners = []
@@ -106,13 +106,13 @@ public final class GRPCServer: @unchecked Sendable {
       let descriptor = keelson_accept(listener)
       if descriptor < 0 { return }
       if connections.count >= options.maximumConnections {
-        _ = Glibc.close(descriptor)
+        Socket.close(descriptor)
         continue
       }
       guard
         let connection = try? ServerConnection(loop: loop, descriptor: descriptor, options: options, handlers: handlers, executor: executor)
       else {
-        _ = Glibc.close(descriptor)
+        Socket.close(descriptor)
         continue
       }
       let key = ObjectIdentifier(connection)

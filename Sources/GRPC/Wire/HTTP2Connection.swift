@@ -56,7 +56,7 @@ final class HTTP2Connection {
     if isClosed { return }
     isClosed = true
     loop.unregister(descriptor)
-    _ = Glibc.close(descriptor)
+    Socket.close(descriptor)
     onEvent = { _ in }
     onClose = { _ in }
     onFlush = {}

@@ -36,7 +36,10 @@ extension Command {
     let options = try devOptions(arguments)
     let supervisor = DevSupervisor(options) { Terminal.standardError.write("keelson dev: \($0)\n") }
     Interruptions.watch { _ in supervisor.stop() }
+    var sockets: DevSockets?
+    defer { sockets?.close() }
     try supervisor.run {
+      sockets = DevSockets(options.directory) { Terminal.standardError.write("keelson dev: \($0)\n") }
       let last = Int(options.basePort) + options.nodeCount - 1
       let ports = options.nodeCount == 1 ? "\(options.basePort)" : "\(options.basePort) to \(last)"
       Terminal.standardError.write(

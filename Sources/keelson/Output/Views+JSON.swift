@@ -74,6 +74,8 @@ extension NodeView {
     }
     return [
       "name": .string(name), "pid": pid.map { .integer(Int64($0)) } ?? .null, "state": .string(state), "addresses": .array(addressValues),
+      "cordoned": .bool(isCordoned), "draining": .bool(isDraining),
+      "labels": .object(labels.sorted { $0.key < $1.key }.map { .init($0.key, .string($0.value)) }),
     ]
   }
 }

@@ -75,17 +75,23 @@ extension Collection where Element == NodeView {
   var text: (TextStyle) -> String {
     { style in
       if isEmpty { return "No nodes. Start some with: keelson dev\n" }
-      var table = TextTable([.init("name"), .init("state"), .init("pid", .right), .init("addresses")])
+      var table = TextTable([.init("name"), .init("state"), .init("pid", .right), .init("addresses"), .init("labels")])
       for node in self {
         let places = node.addresses.map { $0.adrfam == "ipv6" ? "[\($0.traddr)]:\($0.trsvcid)" : "\($0.traddr):\($0.trsvcid)" }
         table.add([
-          .init(node.name), .init(node.state, tone(of: node.state)), .init(node.pid.map { "\($0)" } ?? "-"),
-          .init(places.isEmpty ? "-" : places.joined(separator: ", ")),
+          .init(node.name), .init(node.stateText, node.isCordoned || node.isDraining ? .yellow : tone(of: node.state)),
+          .init(node.pid.map { "\($0)" } ?? "-"), .init(places.isEmpty ? "-" : places.joined(separator: ", ")),
+          .init(node.labels.isEmpty ? "-" : Labels.text(node.labels)),
         ])
       }
       return table.text(style: style)
     }
   }
+}
+
+extension NodeView {
+  /// "ready", "ready, cordoned", "down, draining".
+  var stateText: String { state + (isDraining ? ", draining" : isCordoned ? ", cordoned" : "") }
 }
 
 extension Collection where Element == PoolView {
