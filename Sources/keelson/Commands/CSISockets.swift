@@ -6,9 +6,13 @@ import GRPC
 
 /// Where commands with CSI services listen: `--csi`, else `CSI_ENDPOINT`, and `--csi-tcp` beside it.
 struct CSISockets {
-  static let options = [
-    OptionDeclaration("csi", .text("unix:///PATH"), help: "serve CSI on this socket, alone in its folder; default $CSI_ENDPOINT"),
-    OptionDeclaration("csi-mode", .text("MODE"), defaultText: "0600", help: "who may use the socket, in octal"),
+  static let options =
+    [
+      OptionDeclaration("csi", .text("unix:///PATH"), help: "serve CSI on this socket, alone in its folder; default $CSI_ENDPOINT"),
+      OptionDeclaration("csi-mode", .text("MODE"), defaultText: "0600", help: "who may use the socket, in octal"),
+    ] + tcpOptions
+
+  static let tcpOptions = [
     OptionDeclaration("csi-tcp", .text("ADDR:PORT"), help: "serve CSI there too; on loopback unless --csi-allow-tcp is given"),
     OptionDeclaration("csi-allow-tcp", .flag, help: "let --csi-tcp be reached from other machines; there is no authentication"),
   ]
@@ -19,20 +23,26 @@ struct CSISockets {
   /// Throws unless what is given is well formed. No endpoint at all is left to the caller.
   init(_ arguments: ParsedArguments) throws(CommandError) {
     var endpoints: [CSIEndpoint] = []
-    do throws(CSIEndpoint.Refusal) {
-      if let text = arguments.text("csi") ?? environmentText("CSI_ENDPOINT") { endpoints.append(try CSIEndpoint(unix: text)) }
-      if let text = arguments.text("csi-tcp") {
-        endpoints.append(try CSIEndpoint(tcp: text, allowsEverywhere: arguments.flag("csi-allow-tcp")))
-      }
-    } catch {
-      throw .usage("\(error)")
+    if let text = arguments.text("csi") ?? environmentText("CSI_ENDPOINT") {
+      do throws(CSIEndpoint.Refusal) { endpoints.append(try CSIEndpoint(unix: text)) } catch { throw .usage("\(error)") }
     }
+    if let endpoint = try Self.tcp(arguments) { endpoints.append(endpoint) }
     let text = arguments.text("csi-mode") ?? "0600"
     guard let mode = UInt32(text, radix: 8), mode <= 0o777 else {
       throw .usage("--csi-mode '\(text)' is no file mode", hint: "Write it in octal: 0600 or 0660.")
     }
     self.endpoints = endpoints
     self.mode = mode
+  }
+
+  /// Of `--csi-tcp`; nil if it is not given.
+  static func tcp(_ arguments: ParsedArguments) throws(CommandError) -> CSIEndpoint? {
+    guard let text = arguments.text("csi-tcp") else { return nil }
+    do throws(CSIEndpoint.Refusal) {
+      return try CSIEndpoint(tcp: text, allowsEverywhere: arguments.flag("csi-allow-tcp"))
+    } catch {
+      throw .usage("\(error)")
+    }
   }
 
   /// Listens everywhere, or throws with what is in the way.

@@ -3,7 +3,7 @@ import Control
 import Foundation
 import GRPC
 
-/// CSI beside `keelson dev`: `DIR/csi/controller/csi.sock` and `DIR/csi/node/csi.sock`.
+/// CSI beside `keelson dev`: `DIR/csi/controller/csi.sock` and `DIR/csi/node/csi.sock`, the controller's also at `--csi-tcp`.
 ///
 /// Without them everything else goes on: where they cannot be served, that is told and no more.
 final class DevSockets {
@@ -12,7 +12,7 @@ final class DevSockets {
   private var servers: [CSIServer] = []
 
   /// Nil, and a word about it, if the store cannot be opened.
-  init?(_ directory: DevDirectory, log: @escaping @Sendable (String) -> Void) {
+  init?(_ directory: DevDirectory, also endpoint: CSIEndpoint?, log: @escaping @Sendable (String) -> Void) {
     do {
       store = try StoreLocation.sqlite(path: directory.storePath).open()
     } catch {
@@ -24,6 +24,7 @@ final class DevSockets {
     do {
       let service = controller
       try serve(directory.path + "/csi/controller/csi.sock", service.handlers) { service.isReady }
+      if let endpoint { try servers[0].listen(on: endpoint) }
       if let identity = NodeIdentity(name: "dev", hostID: hostID) {
         let node = NodeService(NodeService.Options(identity: identity), system: LinuxSystem(), log: log)
         try serve(directory.path + "/csi/node/csi.sock", node.handlers) { true }
