@@ -25,7 +25,8 @@ enum ImportMap {
     "CSI": threads.union(["Control", "Host", "Transport", "Reactor", "NVMe", "GRPC", "Protobuf", "CLinux", "Foundation"]),
     "Bench": threads.union(["Console", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CLinux", "Foundation"]),
     "keelson": threads.union([
-      "CSI", "GRPC", "Control", "Bench", "Console", "Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite", "CLinux",
+      "CSI", "GRPC", "Control", "Bench", "Console", "Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite",
+      "CLinux",
       "Foundation",
     ]),
   ]

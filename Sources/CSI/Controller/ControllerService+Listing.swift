@@ -75,7 +75,12 @@ extension ControllerService {
   }
 
   /// Nodes as CSI names them; hosts that are no Kubernetes nodes have no such name.
-  static func publishedNodes(of spec: VolumeSpec) -> [String] { [] }
+  static func publishedNodes(of spec: VolumeSpec) -> [String] {
+    (spec.publications ?? []).compactMap { publication in
+      guard let name = publication.nodeName, let id = NodeIdentity.hostID(ofNQN: publication.hostNQN) else { return nil }
+      return NodeIdentity(name: name, hostID: id)?.description
+    }
+  }
 
   func getCapacity(_ request: GetCapacityRequest) async throws -> GetCapacityResponse {
     let parameters = try VolumeParameters(request.parameters)

@@ -100,7 +100,10 @@ extension ControllerService {
     return DeleteVolumeResponse()
   }
 
-  private func refuseIfUsed(_ spec: VolumeSpec) throws(GRPCError) {}
+  private func refuseIfUsed(_ spec: VolumeSpec) throws(GRPCError) {
+    guard let user = spec.publications?.first else { return }
+    throw GRPCError(.failedPrecondition, "volume \(spec.id) is attached to \(user.nodeName ?? user.hostNQN); detach it first")
+  }
 }
 
 /// A CreateVolume request, checked.
@@ -159,6 +162,8 @@ struct WantedVolume: Sendable {
       name: name, sizeBytes: bytes, replicaCount: parameters.replicaCount,
       blockSizeBytes: source?.blockSizeBytes ?? parameters.blockSizeBytes,
       minInSync: parameters.minInSync, isThick: parameters.isThick, createdAt: Date.now)
+    // Nobody's until it is attached.
+    spec.publications = []
     spec.csi = CSIVolume(name: csiName, parameters: parameters.given, source: source?.csi)
     return spec
   }

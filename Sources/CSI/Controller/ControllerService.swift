@@ -37,6 +37,8 @@ public final class ControllerService: Sendable {
     let all: [String: GRPCHandler] = [
       "CreateVolume": call { try await $0.createVolume($1) },
       "DeleteVolume": call { try await $0.deleteVolume($1) },
+      "ControllerPublishVolume": call { try await $0.publishVolume($1) },
+      "ControllerUnpublishVolume": call { try await $0.unpublishVolume($1) },
       "ValidateVolumeCapabilities": call { try await $0.validateVolumeCapabilities($1) },
       "ListVolumes": call { try await $0.listVolumes($1) },
       "ControllerGetVolume": call { try await $0.getVolume($1) },
@@ -66,6 +68,7 @@ public final class ControllerService: Sendable {
     case let error as ObjectError:
       if case .invalid = error { GRPCError(.invalidArgument, error.description) } else { GRPCError(.internalError, error.description) }
     case let error as VolumeRequests.Failure: status(of: error)
+    case let error as VolumeRequests.PublishingFailure: status(of: error)
     case is CancellationError: GRPCError(.cancelled, "the call ended")
     default: GRPCError(.internalError, "\(error)")
     }
@@ -81,7 +84,8 @@ public final class ControllerService: Sendable {
 
   static let capabilities: ControllerGetCapabilitiesResponse = {
     let types: [ControllerServiceCapability.RPC.Kind] = [
-      .createDeleteVolume, .listVolumes, .getCapacity, .volumeCondition, .getVolume, .singleNodeMultiWriter,
+      .createDeleteVolume, .publishUnpublishVolume, .publishReadonly, .listVolumes, .listVolumesPublishedNodes, .getCapacity,
+      .volumeCondition, .getVolume, .singleNodeMultiWriter,
     ]
     var response = ControllerGetCapabilitiesResponse()
     response.capabilities = types.map { type in
