@@ -30,6 +30,14 @@ final class ExclusiveOperations: Sendable {
       handoff.finish(.failure(GRPCError(.cancelled, "the call ended before the operation on \(key)")))
     }
   }
+
+  /// Runs `body` on the calling thread, unless an operation of `key` runs.
+  func attempt(_ key: String, _ body: () -> Void) {
+    let isFree = running.withLock { $0.insert(key).inserted }
+    if !isFree { return }
+    body()
+    running.withLock { _ = $0.remove(key) }
+  }
 }
 
 /// A result from a thread to a task; the first one counts.

@@ -3,7 +3,7 @@ import Control
 /// What a node must know to connect to a volume: `publish_context` of ControllerPublishVolume, as text for CSI to carry.
 public struct PublishContext: Equatable, Sendable {
   /// Where one node serves the volume.
-  public struct Path: Equatable, Sendable {
+  public struct Path: Hashable, Sendable {
     public var traddr: String
     public var trsvcid: String
 

@@ -21,7 +21,7 @@ public final class NodeService: Sendable {
   let options: Options
   let system: any NodeSystem
   let log: @Sendable (String) -> Void
-  private let operations = ExclusiveOperations()
+  let operations = ExclusiveOperations()
 
   public init(_ options: Options, system: any NodeSystem, log: @escaping @Sendable (String) -> Void) {
     self.options = options
@@ -52,10 +52,13 @@ public final class NodeService: Sendable {
     _ body: @escaping @Sendable (NodeService, Request) throws -> Response
   ) -> GRPCHandler {
     GRPCServer.unary { (request: Request, _) in
-      let key = "volume \(volumeID(request).prefix(80).lowercased())\(suffix)"
+      let key = Self.key(volumeID(request)) + suffix
       return try await self.operations.run(key) { try body(self, request) }
     }
   }
+
+  /// What operations on a volume exclude each other by.
+  static func key(_ volumeID: String) -> String { "volume \(volumeID.prefix(80).lowercased())" }
 
   static let capabilities: NodeGetCapabilitiesResponse = {
     var response = NodeGetCapabilitiesResponse()

@@ -95,8 +95,11 @@ extension Command {
       NodeService.Options(identity: identity, topology: try topology(arguments.texts("topology"))), system: LinuxSystem(), log: log)
     let server = try CSIServer(handlers: service.handlers, version: Program.version) { true }
     try sockets.open(server)
+    let follower = PathFollower(service)
+    follower.start()
     log("\(identity) serves on \(sockets.endpoints.map { "\($0.endpoint)" }.joined(separator: ", "))")
     ended.wait()
+    follower.stop()
     let isDown = DispatchSemaphore(value: 0)
     Task {
       await server.shutDown()
