@@ -1,6 +1,7 @@
 #!/bin/bash
-# The Linux host's side of csi-test.sh: the CSI node plugin with the kernel's own NVMe host, filesystems and programs. The calls come from outside;
-# what they did is looked at here. Environment: CONTROLLER; SANITY, a csi-sanity in /guest/bin, if it is to run; STEPS, if not all.
+# The Linux host's side of csi-test.sh: the CSI node plugin with the kernel's own NVMe host, filesystems and programs. The calls come from
+# outside; what they did is looked at here. Environment: KEELSON, the binary; CONTROLLER, where its other half is; SANITY, a csi-sanity in
+# /guest/bin, if it is to run; STEPS, if not all.
 set -uo pipefail
 . /guest/library.sh
 
@@ -10,7 +11,7 @@ plugin=
 socket=/run/csi/csi.sock
 
 start_plugin() {
-  /guest/bin/keelson csi-node --node-name guest --host-id 6b65656c-736f-4e00-8000-000000000009 --topology zone=a --csi "unix://$socket" \
+  "$KEELSON" csi-node --node-name guest --host-id 6b65656c-736f-4e00-8000-000000000009 --topology zone=a --csi "unix://$socket" \
     --csi-tcp 0.0.0.0:9000 --csi-allow-tcp >>/run/plugin.log 2>&1 &
   plugin=$!
   local tenths

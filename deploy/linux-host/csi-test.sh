@@ -100,7 +100,8 @@ case ${1:-} in
     extra=()
     [[ -z ${CSI_SANITY:-} ]] || extra=(--program "$CSI_SANITY" --set "SANITY=$(basename "$CSI_SANITY")")
     setpriv --pdeathsig TERM "$here/run.sh" --timeout "${GUEST_SECONDS:-900}" --handler "$here/csi-test.sh" --forward "$NODE_PORT:9000" \
-      --program "$KEELSON_BINARY" "${extra[@]}" --set "CONTROLLER=$guest_address:$controller_port" --set "STEPS=${STEPS:-}" "$here/csi-guest.sh" &
+      --program "$KEELSON_BINARY" --set "KEELSON=/guest/bin/$(basename "$KEELSON_BINARY")" "${extra[@]}" \
+      --set "CONTROLLER=$guest_address:$controller_port" --set "STEPS=${STEPS:-}" "$here/csi-guest.sh" &
     guest=$!
     trap 'kill "$guest" 2>/dev/null; exit 130' INT
     trap 'kill "$guest" 2>/dev/null; exit 143' TERM
