@@ -7,7 +7,8 @@ enum Program {
 
   static let commands: [Command] = [
     .dev, .node, .csiNode, .volumeCreate, .volumeList, .volumeShow, .volumeExplain, .volumePublish, .volumeUnpublish, .volumeMove,
-    .volumeDelete, .rebuildList, .poolCreate, .poolList, .poolShow, .poolCheck, .poolGrow, .poolSet, .poolDestroy, .poolBench, .replicaList, .nodeList,
+    .volumeDelete, .rebuildList, .poolCreate, .poolList, .poolShow, .poolCheck, .poolGrow, .poolSet, .poolDestroy, .poolBench, .replicaList,
+    .nodeList,
     .nodeCordon, .nodeUncordon, .nodeLabel, .nodeDrain, .status, .events, .storeInitRoles, .bench, .version,
   ]
 
