@@ -85,7 +85,7 @@ extension ControllerService {
   func getCapacity(_ request: GetCapacityRequest) async throws -> GetCapacityResponse {
     let parameters = try VolumeParameters(request.parameters)
     if !request.volumeCapabilities.isEmpty { _ = try Self.capabilities(request.volumeCapabilities) }
-    let cluster = try await follower.current()
+    let nodes = try await follower.current().placementNodes
     var low: UInt64 = 0
     var high = VolumeSpec.maximumSizeBytes / VolumeSpec.sizeStepBytes
     // The largest size that would be placed now.
@@ -93,7 +93,7 @@ extension ControllerService {
       let middle = (low + high + 1) / 2
       let decision = Placement.place(
         sizeBytes: middle * VolumeSpec.sizeStepBytes, replicaCount: parameters.replicaCount, isThick: parameters.isThick,
-        nodes: cluster.placementNodes)
+        nodes: nodes)
       if case .placed = decision { low = middle } else { high = middle - 1 }
     }
     var response = GetCapacityResponse()
