@@ -88,6 +88,29 @@ import Testing
     #expect(answer == [0x10, 9])
   }
 
+  /// Its loop once woke for the ends of such connections for ever, as nobody was left to close them.
+  @Test func `a server that is let go of ends its connections`() async throws {
+    var server: TestServer? = try TestServer()
+    let address = try SocketAddress.unix(path: #require(server).path)
+    let channel = try #require(server).channel()
+    let answer = try await channel.unary("/test.Parcels/Echo", [0x10, 9], timeoutNanoseconds: patienceNanoseconds)
+    #expect(answer == [0x10, 9])
+    let descriptor = try Socket.open(family: AF_UNIX).get()
+    defer { close(descriptor) }
+    #expect(Socket.connect(descriptor, address) == nil)
+    server = nil
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    #expect(
+      try await eventually {
+        switch Socket.receive(descriptor, into: &buffer) {
+        // Ended, or refused before it was accepted.
+        case .end, .failure: true
+        case .bytes, .nothing: false
+        }
+      })
+    #expect(Socket.connect(try Socket.open(family: AF_UNIX).get(), address) != nil)
+  }
+
   @Test func `silent clients are let go`() async throws {
     var options = GRPCServer.Options()
     options.handshakeNanoseconds = 200_000_000

@@ -36,6 +36,8 @@ struct Parcel: ProtobufMessage {
 /// A server with a method of each behaviour, on a unix socket of its own.
 final class TestServer: Sendable {
   let path: String
+  /// The socket's own folder, if it has one.
+  private let directory: String?
   let server: GRPCServer
   let health = GRPCHealth()
   /// Calls of `Hang` that began, and that were cancelled.
@@ -46,6 +48,7 @@ final class TestServer: Sendable {
   init(_ options: GRPCServer.Options = GRPCServer.Options(), path: String? = nil) throws {
     let directory = FileManager.default.temporaryDirectory.path + "/keelson-grpc-\(UUID().uuidString.prefix(8))"
     if path == nil { try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true) }
+    self.directory = path == nil ? directory : nil
     self.path = path ?? directory + "/s.sock"
     let box = Box()
     var handlers = health.handlers
@@ -81,6 +84,8 @@ final class TestServer: Sendable {
     try server.listen(on: .unix(path: self.path))
   }
 
+  deinit { if let directory { try? FileManager.default.removeItem(atPath: directory) } }
+
   func channel(_ change: (inout GRPCChannel.Options) -> Void = { _ in }) throws -> GRPCChannel {
     var options = GRPCChannel.Options()
     change(&options)
@@ -107,5 +112,5 @@ func eventually(_ condition: () -> Bool) async throws -> Bool {
 }
 
 let secondNanoseconds: UInt64 = 1_000_000_000
-/// Enough for anything that is to happen at all, with all other tests running.
-let patienceNanoseconds: UInt64 = 120 * secondNanoseconds
+/// Enough for anything that is to happen at all: other tests keep all threads of tasks busy for minutes.
+let patienceNanoseconds: UInt64 = 900 * secondNanoseconds

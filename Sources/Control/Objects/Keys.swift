@@ -25,12 +25,18 @@ public enum Keys {
   public static func nexusAssignments(node: String) -> String { "assign/\(node)/nexus/" }
   public static func nexusAssignment(node: String, _ volume: VolumeID) -> String { "assign/\(node)/nexus/\(volume)" }
 
+  public static func pathAssignments(node: String) -> String { "assign/\(node)/path/" }
+  public static func pathAssignment(node: String, _ volume: VolumeID) -> String { "assign/\(node)/path/\(volume)" }
+
   public static func statuses(node: String) -> String { "status/\(node)/" }
   public static func nodeStatus(_ node: String) -> String { "status/\(node)/node" }
   public static func poolStatus(node: String, _ pool: String) -> String { "status/\(node)/pool/\(pool)" }
   public static func replicaStatus(node: String, _ id: ReplicaID) -> String { "status/\(node)/replica/\(id)" }
   public static func nexusStatus(node: String, _ volume: VolumeID) -> String { "status/\(node)/nexus/\(volume)" }
   public static func nodeNote(_ node: String) -> String { "status/\(controllerName)/node/\(node)" }
+  public static func pathStatus(node: String, _ volume: VolumeID) -> String { "status/\(node)/path/\(volume)" }
+  public static func pathStatuses(node: String) -> String { "status/\(node)/path/" }
+  public static func peerStatus(node: String) -> String { "status/\(node)/peers" }
   public static func volumeNote(name: String) -> String { "status/\(controllerName)/volume/\(name)" }
 
   public static func events(source: String) -> String { "event/\(source)/" }

@@ -262,13 +262,17 @@ public struct NexusStatus: StoredObject {
   public var generation: UInt64
   public var subnqn: String
   public var replicas: [Replica]
+  /// The hosts that it admits; others are out, and their commands settled. Absent while it admits any.
+  public var hosts: [Publication]?
+  /// It has stopped in good order, and another node may take over. Absent for no.
+  public var handedOver: Bool?
   /// Under way and over, the oldest first; at most `maximumRebuilds`. Absent for none.
   private var rebuildList: [RebuildStatus]?
 
   public static let maximumRebuilds = 24
 
   enum CodingKeys: String, CodingKey {
-    case volumeID, state, message, generation, subnqn, replicas
+    case volumeID, state, message, generation, subnqn, replicas, hosts, handedOver
     case rebuildList = "rebuilds"
   }
 

@@ -110,6 +110,10 @@ extension ClusterState {
       nexusAssignmentsByKey[key] = placed
       addAssignment(key, parts[1], placed.object.volumeID, &changes)
       index.countNexus(1, node: parts[1])
+    case ("assign", 4) where parts[2] == "path":
+      let placed = Placed<PathAssignment>(node: parts[1], stored: try Stored(entry))
+      pathAssignmentsByKey[key] = placed
+      addAssignment(key, parts[1], placed.object.volumeID, &changes)
     case ("insync", 2):
       inSyncByKey[key] = try Stored(entry)
       if let volume = VolumeID(parts[1]) { changes.volumes.insert(volume) }
@@ -121,6 +125,7 @@ extension ClusterState {
     case ("status", 3) where parts[2] == "node":
       nodesByName[parts[1]] = try Stored(entry)
       touch(node: parts[1], &changes)
+      weighReports(&changes)
     case ("status", 4) where parts[2] == "pool":
       let pool = Placed<PoolStatus>(node: parts[1], stored: try Stored(entry))
       poolsByKey[key] = pool
@@ -136,6 +141,15 @@ extension ClusterState {
       nexusStatusesByKey[key] = status
       index.add(key, of: status.object.volumeID)
       changes.volumes.insert(status.object.volumeID)
+    case ("status", 4) where parts[2] == "path":
+      let status: Stored<PathStatus> = try Stored(entry)
+      pathStatusesByKey[key] = status.object
+      index.add(key, of: status.object.volumeID)
+      changes.volumes.insert(status.object.volumeID)
+    case ("status", 3) where parts[2] == "peers":
+      let status: Stored<PeerStatus> = try Stored(entry)
+      peersByNode[parts[1]] = status.object
+      weighReports(&changes)
     default: break
     }
   }
@@ -161,6 +175,7 @@ extension ClusterState {
         index.removeReplica(key)
         changes.hasMoreRoom = true
       }
+      pathAssignmentsByKey[key] = nil
       if nexusAssignmentsByKey.removeValue(forKey: key) != nil { index.countNexus(-1, node: parts[1]) }
     case ("insync", 2):
       inSyncByKey[key] = nil
@@ -170,6 +185,11 @@ extension ClusterState {
     case ("status", 3) where parts[2] == "node":
       nodesByName[parts[1]] = nil
       touch(node: parts[1], &changes)
+      weighReports(&changes)
+    case ("status", 3) where parts[2] == "peers":
+      peersByNode[parts[1]] = nil
+      weighReports(&changes)
+    case ("status", 4) where parts[2] == "path": pathStatusesByKey[key] = nil
     case ("status", 4) where parts[2] == "pool":
       poolsByKey[key] = nil
       index.removePool(key, node: parts[1])
@@ -188,6 +208,33 @@ extension ClusterState {
     index.addAssignment(key, node: node)
     changes.volumes.insert(volume)
     changes.nodes.insert(node)
+  }
+
+  /// Who is said to be lost now. Nodes of which that changes are looked at again.
+  private mutating func weighReports(_ changes: inout ClusterChanges) {
+    var reports: Set<String> = []
+    for (watcher, peers) in peersByNode where !peers.lost.isEmpty && node(watcher)?.incarnation == peers.incarnation {
+      for lost in peers.lost where lost.node != watcher && node(lost.node)?.incarnation == lost.incarnation {
+        reports.insert(lost.incarnation)
+      }
+    }
+    let changed = reports.symmetricDifference(lossReports)
+    lossReports = reports
+    touch(incarnations: changed, &changes)
+  }
+
+  /// Takes what the controller has found out itself.
+  mutating func setReached(_ incarnations: Set<String>) -> ClusterChanges {
+    var changes = ClusterChanges()
+    let changed = reached.symmetricDifference(incarnations)
+    reached = incarnations
+    touch(incarnations: changed, &changes)
+    return changes
+  }
+
+  private mutating func touch(incarnations: Set<String>, _ changes: inout ClusterChanges) {
+    if incarnations.isEmpty { return }
+    for (name, stored) in nodesByName where incarnations.contains(stored.object.incarnation) { touch(node: name, &changes) }
   }
 
   /// A node's own state matters to all that is assigned to it, and to what has found no place.

@@ -31,7 +31,14 @@ public struct ClusterState: Sendable {
   var poolsByKey: [String: Placed<PoolStatus>] = [:]
   var replicaStatusesByKey: [String: Placed<ReplicaStatus>] = [:]
   var nexusStatusesByKey: [String: Placed<NexusStatus>] = [:]
+  var pathAssignmentsByKey: [String: Placed<PathAssignment>] = [:]
+  var pathStatusesByKey: [String: PathStatus] = [:]
+  var peersByNode: [String: PeerStatus] = [:]
   var index = ClusterIndex()
+  /// Incarnations of running nodes that peers which run say they have lost.
+  internal(set) public var lossReports: Set<String> = []
+  /// Incarnations of nodes that the controller has just reached, whatever their peers say.
+  public var reached: Set<String> = []
 
   /// `entries` in any order; unknown keys are left alone.
   public init(_ entries: [StoreEntry], revision: StoreRevision = 0) {
@@ -45,6 +52,7 @@ public struct ClusterState: Sendable {
   public var volumes: [Stored<VolumeSpec>] { Self.sorted(volumesByKey) }
   public var replicaAssignments: [Placed<ReplicaAssignment>] { Self.sorted(replicaAssignmentsByKey) }
   public var nexusAssignments: [Placed<NexusAssignment>] { Self.sorted(nexusAssignmentsByKey) }
+  public var pathAssignments: [Placed<PathAssignment>] { Self.sorted(pathAssignmentsByKey) }
   public var nodes: [Stored<NodeStatus>] { Self.sorted(nodesByName) }
   public var nodeSpecs: [Stored<NodeSpec>] { Self.sorted(nodeSpecsByName) }
   public var pools: [Placed<PoolStatus>] { Self.sorted(poolsByKey) }
@@ -95,10 +103,22 @@ public struct ClusterState: Sendable {
   public func nexusAssignments(of volume: VolumeID) -> [Placed<NexusAssignment>] {
     index.keys(of: volume).compactMap { nexusAssignmentsByKey[$0] }
   }
+  public func pathAssignments(of volume: VolumeID) -> [Placed<PathAssignment>] {
+    index.keys(of: volume).compactMap { pathAssignmentsByKey[$0] }
+  }
+  public func pathStatus(node: String, _ volume: VolumeID) -> PathStatus? { pathStatusesByKey[Keys.pathStatus(node: node, volume)] }
   /// The specifications that name a volume: one, unless somebody made a mistake.
   func volumeKeys(of volume: VolumeID) -> [String] { index.keys(of: volume).filter { volumesByKey[$0] != nil } }
 
   // MARK: Of a node
+
+  /// The keys of what a node says of its paths, ascending.
+  func pathStatusKeys(of node: String) -> [String] {
+    pathStatusesByKey.keys.filter { $0.hasPrefix(Keys.pathStatuses(node: node)) }.sorted()
+  }
+
+  /// What a node says of its peers.
+  public func peers(of node: String) -> PeerStatus? { peersByNode[node] }
 
   /// Its pools, by name.
   public func pools(ofNode node: String) -> [PoolStatus] {

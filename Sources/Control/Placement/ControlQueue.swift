@@ -51,6 +51,11 @@ struct ControlQueue {
     refusedNodes = []
   }
 
+  /// Takes what the controller has found out about nodes that others say are lost.
+  mutating func setReached(_ incarnations: Set<String>) {
+    if incarnations != state.reached { note(state.setReached(incarnations)) }
+  }
+
   /// Nothing is to be done before something changes or this time comes; nil if time alone changes nothing.
   var nextDue: Date? { dueAt.values.min() }
 

@@ -107,15 +107,18 @@ public final class Controller: Sendable {
     var queue = ControlQueue(ClusterState(page.entries, revision: page.revision), policy: policy)
     try following(prefix: "", from: page.revision + 1) { watch in
       var random = SystemRandomNumberGenerator()
+      var judge = LossJudge()
       while !signal.isStopped {
         // Not from a listing before the lead.
         if queue.state.revision >= revision, queue.state.revisions[Keys.controllerLease] != revision {
           log("controller: \(name) no longer leads")
           return
         }
+        queue.setReached(judge.judge(queue.state))
         while !signal.isStopped, let batch = queue.next(now: .now, using: &random) { try carryOut(batch, &queue, since: revision) }
         let due = queue.nextDue.map { UInt64(max(0, $0.timeIntervalSinceNow) * 1e9) + 1_000_000 }
-        if let batch = try watch.next(timeoutNanoseconds: due) { queue.apply(batch) }
+        let look = [due, judge.nextLookNanoseconds].compactMap { $0 }.min()
+        if let batch = try watch.next(timeoutNanoseconds: look) { queue.apply(batch) }
       }
     }
   }

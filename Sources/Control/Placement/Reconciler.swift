@@ -55,11 +55,11 @@ public enum Reconciler {
     var mayBuild = true
   }
 
-  /// What to do now about everything, one step per volume at most; nothing if all that is left is to wait for nodes. New identifiers come
+  /// What to do now about all volumes, one step per volume at most; nothing if all that is left is to wait for nodes. New identifiers come
   /// from `random`.
   public static func reconcile(_ state: ClusterState, now: Date = .now, using random: inout some RandomNumberGenerator) -> [Step] {
     var surroundings = Surroundings(now: now)
-    var steps = state.nodeNames.compactMap { decide(node: $0, state, surroundings).step }
+    var steps: [Step] = []
     for volume in state.volumes {
       let decision = decide(volume, state, surroundings, using: &random)
       if let placed = decision.placed { surroundings.ledger.add(placed.choices, nexusNode: placed.nexusNode, placed.spec) }
@@ -74,7 +74,12 @@ public enum Reconciler {
   ) -> Decision {
     if volume.object.deleting { return Decision(delete(volume, state)) }
     if !state.contains(key: Keys.inSync(volume.object.id)) { return create(volume, state, surroundings, using: &random) }
-    return replicas(volume, state, surroundings, using: &random)
+    // Service before copies.
+    if let step = steer(volume, state) { return Decision(step) }
+    var decision = replicas(volume, state, surroundings, using: &random)
+    // A second path needs another node, which may come.
+    if state.pathAssignments(of: volume.object.id).isEmpty { decision.waitsForRoom = true }
+    return decision
   }
 
   // MARK: Create
@@ -101,19 +106,21 @@ public enum Reconciler {
       NexusAssignment.Replica(id: ReplicaID(uuid: .random(using: &random)), node: $0.node, pool: $0.pool)
     }
     let nexusNode = choices[0].node
-    let nexus = NexusAssignment(
+    let assigned = NexusAssignment(
       volumeID: spec.id, volumeName: spec.name, sizeBytes: spec.sizeBytes, blockSizeBytes: spec.blockSizeBytes,
-      minInSync: spec.effectiveMinInSync, replicas: replicas)
+      minInSync: spec.effectiveMinInSync, replicas: replicas, publications: spec.publications)
+    let plan = NexusPlan(spec, assigned, on: nexusNode, state)
     let record = InSyncRecord(
       generation: 0, setVersion: 1, nexusNode: nexusNode, nexusIncarnation: "", members: replicas.map(\.id))
     var operations: [StoreOperation] = [
-      .put(key: Keys.nexusAssignment(node: nexusNode, spec.id), value: nexus.encoded()),
+      .put(key: Keys.nexusAssignment(node: nexusNode, spec.id), value: plan.nexus.encoded()),
       .put(key: Keys.inSync(spec.id), value: record.encoded()),
     ]
     for replica in replicas { operations.append(assignment(of: replica, spec, nexusNode: nexusNode)) }
     operations.append(.delete(key: Keys.volumeNote(name: spec.name)))
-    let transaction = StoreTransaction(
-      compares: [volume.isUnchanged, .absent(key: Keys.inSync(spec.id))], operations: operations)
+    var compares = [volume.isUnchanged, .absent(key: Keys.inSync(spec.id))]
+    plan.writePaths(&compares, &operations, state)
+    let transaction = StoreTransaction(compares: compares, operations: operations)
     let places = replicas.map { "\($0.node) (pool \($0.pool))" }.joined(separator: ", ")
     let message = "placed on \(places), served by \(nexusNode)" + (remarks.isEmpty ? "" : "; " + remarks.joined(separator: "; "))
     var decision = Decision(
@@ -164,11 +171,12 @@ public enum Reconciler {
       let names = waiting.map { nodeText($0.node, state) }.joined(separator: ", ")
       return note(volume, .deleting, "waiting for \(names) to delete its replica", state)
     }
+    let paths = state.pathAssignments(of: spec.id)
     let compares =
-      [volume.isUnchanged] + nexuses.map(\.stored.isUnchanged) + replicas.map(\.stored.isUnchanged)
+      [volume.isUnchanged] + nexuses.map(\.stored.isUnchanged) + replicas.map(\.stored.isUnchanged) + paths.map(\.stored.isUnchanged)
       + nexuses.map { .absent(key: Keys.nexusStatus(node: $0.node, spec.id)) }
     let keys =
-      nexuses.map(\.stored.key) + replicas.map(\.stored.key) + [
+      nexuses.map(\.stored.key) + replicas.map(\.stored.key) + paths.map(\.stored.key) + [
         Keys.inSync(spec.id), volume.key, Keys.volumeNote(name: spec.name),
       ]
     let transaction = StoreTransaction(compares: compares, operations: keys.map { .delete(key: $0) })

@@ -3,7 +3,7 @@ import Control
 import Foundation
 
 extension Command {
-  private static let waitOptions = [
+  static let waitOptions = [
     OptionDeclaration("wait", .duration, defaultText: "60s", help: "how long to wait until it is true"),
     OptionDeclaration("no-wait", .flag, help: "return as soon as the request is written down"),
   ]
@@ -18,6 +18,9 @@ extension Command {
           "replicas", .integer(1...VolumeSpec.maximumReplicaCount), defaultText: "2", help: "on how many nodes each block lies"),
         OptionDeclaration(
           "block-size", .choice(["512", "4096"]), defaultText: "512", help: "bytes per logical block, as hosts see it"),
+        OptionDeclaration(
+          "access", .choice(["any", "published"]),
+          help: "who may connect: any host until the volume is published (the default beside keelson dev), or published hosts alone"),
         OptionDeclaration("thick", .flag, help: "take all of its space now, instead of as it is written; that takes time"),
       ] + placementOptions + waitOptions + StoreAccess.options,
       examples: [
@@ -36,6 +39,7 @@ extension Command {
     try readPlacement(arguments, into: &spec)
     try spec.validate()
     let access = try StoreAccess(arguments)
+    if arguments.text("access").map({ $0 == "published" }) ?? access.isCluster { spec.publications = [] }
     if !arguments.flag("no-wait") { try access.requireRunning("create volume \(name)") }
     try refuseIfTooLarge(spec, in: try access.cluster())
     try VolumeRequests.create(spec, in: access.store)

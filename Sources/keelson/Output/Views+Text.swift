@@ -55,8 +55,16 @@ extension VolumeView {
       }
       text += "\n" + table.text(style: style)
     }
-    if let path = paths.first {
-      text += "\nOn a Linux host (modprobe nvme-tcp):\n  \(path.connectLine)\n"
+    if let publications {
+      text += publications.isEmpty ? "\nNo host may connect: keelson volume publish \(name) --host NQN\n" : "\n"
+      for publication in publications {
+        let name = publication.nodeName.map { "\($0) " } ?? ""
+        text += "published to \(name)\(publication.hostNQN)\(publication.readOnly ? ", read-only" : "")\n"
+      }
+    }
+    if !paths.isEmpty {
+      text += "\nOn a Linux host (modprobe nvme-tcp):\n"
+      for path in paths { text += "  \(path.connectLine)\n" }
       text += "Measure it from here:\n  keelson bench \(name) --rw randread\n"
     }
     return text
