@@ -40,6 +40,14 @@ public struct VolumeSpec: StoredObject {
     /// Else the volume waits.
     case strict
   }
+  /// Absent for a volume that was not asked for by CSI.
+  public var csi: CSIVolume?
+  // What its nexus is told while it runs (`VolumeOrders`); absent for nothing said.
+  public var rebuild: RebuildPolicy?
+  public var slowReplicas: SlowReplicaPolicy?
+  public var scrub: ScrubRequest?
+  public var force: ForceRequest?
+  public var discarded: [DiscardRequest]?
   /// The hosts that may use it; absent while any host may.
   public var publications: [Publication]?
   /// The node that shall serve it while it can; absent for any.

@@ -75,7 +75,7 @@ public enum Reconciler {
     if volume.object.deleting { return Decision(delete(volume, state)) }
     if !state.contains(key: Keys.inSync(volume.object.id)) { return create(volume, state, surroundings, using: &random) }
     // Service before copies.
-    if let step = steer(volume, state) { return Decision(step) }
+    if let step = steer(volume, state) ?? carryOrders(volume, state) { return Decision(step) }
     var decision = replicas(volume, state, surroundings, using: &random)
     // A second path needs another node, which may come.
     if state.pathAssignments(of: volume.object.id).isEmpty { decision.waitsForRoom = true }
