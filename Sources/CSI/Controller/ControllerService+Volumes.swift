@@ -53,8 +53,7 @@ extension ControllerService {
   private func refuseIfTooLarge(_ spec: VolumeSpec) async throws {
     guard spec.isThick || spec.sizeBytes > 0 else { return }
     let cluster = try await follower.current()
-    let reason = Placement.capacityRefusal(
-      sizeBytes: spec.sizeBytes, replicaCount: spec.replicaCount, isThick: spec.isThick, nodes: cluster.placementNodes)
+    let reason = Placement.capacityRefusal(Placement.Request(spec), nodes: cluster.placementNodes(group: spec.group))
     if let reason { throw GRPCError(.resourceExhausted, "volume \(spec.name) cannot be placed: it \(reason)") }
   }
 
@@ -135,6 +134,8 @@ struct WantedVolume: Sendable {
     }
     if parameters.locality != .none {
       preferredNode = (requirements?.preferred.first ?? requirements?.requisite.first)?.segments[CSINames.topologyNode]
+      // A node whose name none of ours can have holds no replicas.
+      if let name = preferredNode, (try? Names.validate(name, kind: "node name")) == nil { preferredNode = nil }
       if parameters.locality == .strict, preferredNode == nil {
         throw CSIRequests.invalid(
           "parameter locality is strict, but accessibility_requirements name no node: use volumeBindingMode WaitForFirstConsumer")
@@ -162,6 +163,12 @@ struct WantedVolume: Sendable {
       name: name, sizeBytes: bytes, replicaCount: parameters.replicaCount,
       blockSizeBytes: source?.blockSizeBytes ?? parameters.blockSizeBytes,
       minInSync: parameters.minInSync, isThick: parameters.isThick, createdAt: Date.now)
+    spec.spread = parameters.spread.isEmpty ? nil : parameters.spread
+    spec.group = parameters.group
+    if let preferredNode {
+      spec.locality = parameters.locality
+      spec.preferredNode = preferredNode
+    }
     // Nobody's until it is attached.
     spec.publications = []
     spec.csi = CSIVolume(name: csiName, parameters: parameters.given, source: source?.csi)

@@ -24,16 +24,12 @@ struct VolumeParameters: Equatable, Sendable {
   ]
   static let kubernetesPrefix = "csi.storage.k8s.io/"
 
-  enum Locality: String, CaseIterable {
-    case none, prefer, strict
-  }
-
   var replicaCount = 2
   var minInSync: Int?
   var isThick = false
   var blockSizeBytes: UInt32 = 512
   var integrity = "none"
-  var locality = Locality.none
+  var locality = VolumeSpec.Locality.none
   var spread: [String] = []
   var group: String?
   var formatOptions: String?
@@ -59,7 +55,7 @@ struct VolumeParameters: Equatable, Sendable {
     isThick = try choice("thin", ["true", "false"]) == "false"
     blockSizeBytes = try choice("blockSize", ["512", "4096"]) == "4096" ? 4096 : 512
     integrity = try choice("integrity", ["none"]) ?? integrity
-    locality = try choice("locality", Locality.allCases.map(\.rawValue)).flatMap(Locality.init(rawValue:)) ?? .none
+    locality = try choice("locality", VolumeSpec.Locality.allCases.map(\.rawValue)).flatMap(VolumeSpec.Locality.init(rawValue:)) ?? .none
     spread = (given["spread"] ?? "").split(separator: ",").map { $0.trimmingPrefix { $0 == " " }.description }
     if spread.count > 8 || spread.contains(where: { $0.isEmpty || $0.contains(" ") }) {
       throw CSIRequests.invalid("parameter spread is no list of at most 8 labels, joined by commas")
