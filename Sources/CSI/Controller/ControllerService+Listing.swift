@@ -89,7 +89,7 @@ extension ControllerService {
     let wanted = Placement.Request(
       sizeBytes: 0, replicaCount: parameters.replicaCount, isThick: parameters.isThick, spread: parameters.spread,
       locality: parameters.locality, preferredNode: request.accessibleTopology?.segments[CSINames.topologyNode])
-    let largest = Placement.largestVolume(wanted, nodes: cluster.placementNodes())
+    let largest = Placement.largestVolume(wanted, nodes: cluster.placementNodes(group: parameters.group))
     var response = GetCapacityResponse()
     response.availableCapacity = Int64(clamping: largest)
     response.maximumVolumeSize = ProtobufInt64Value(response.availableCapacity)

@@ -93,8 +93,9 @@ extension ControllerService {
       }
     }
     // The wish is never taken back: a node that is down deletes its replica when it comes, and the volume is nobody's until then.
+    let name = spec.name
     _ = try await follower.wait(nanoseconds: options.deletionNanoseconds) { cluster -> Bool? in
-      cluster.volumes.contains { $0.object.id == id && ($0.object.deleting || cluster.inSync(id) != nil) } ? nil : true
+      cluster.volume(name: name)?.object.id == id ? nil : true
     }
     return DeleteVolumeResponse()
   }
