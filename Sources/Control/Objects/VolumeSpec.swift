@@ -22,6 +22,8 @@ public struct VolumeSpec: StoredObject {
   public var createdAt: Date
   /// The volume is to go. Never taken back.
   public var deleting: Bool
+  /// Absent for a volume that was not asked for by CSI.
+  public var csi: CSIVolume?
   // What its nexus is told while it runs (`VolumeOrders`); absent for nothing said.
   public var rebuild: RebuildPolicy?
   public var slowReplicas: SlowReplicaPolicy?
