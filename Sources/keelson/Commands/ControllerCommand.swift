@@ -20,16 +20,18 @@ extension Command {
           "grace", .duration, defaultText: "10m", help: "how long a node may be away before its replicas are made anew elsewhere"),
         OptionDeclaration(
           "rebuilds", .integer(1...1000), defaultText: "16", help: "how many replicas that replace others are filled at the same time"),
-      ],
+      ] + CSISockets.options,
       examples: [
         .init("keelson controller --store etcd://10.0.0.1:2379,10.0.0.2:2379,10.0.0.3:2379", "one of several in a cluster"),
         .init("keelson controller --store etcd://10.0.0.1:2379 --grace 30m", "nodes may be away for half an hour"),
+        .init("keelson controller --store etcd://10.0.0.1:2379 --csi unix:///csi/csi.sock", "beside CSI's sidecars"),
       ])
   ) { arguments, _ in
     guard let text = arguments.text("store") ?? environmentText("KEELSON_STORE") else {
       throw CommandError.usage("no state store is named", hint: "Give --store, or set KEELSON_STORE.")
     }
     let location = try StoreAccess.location(text)
+    let csi = try CSISockets(arguments)
     let policy = ControllerPolicy(
       awayGraceSeconds: Double(arguments.durationNanoseconds("grace") ?? 600_000_000_000) / 1e9,
       maximumBuilds: arguments.integer("rebuilds") ?? 16)
@@ -40,8 +42,10 @@ extension Command {
     let controller = Controller(store: store, name: "\(arguments.text("name") ?? machineName)/\(getpid())", policy: policy) {
       Terminal.standardError.write("\($0)\n")
     }
+    let sockets = try ControllerSockets(store: store, csi)
     controller.start()
     _ = stopped.wait()
+    sockets?.close()
     controller.stop()
     store.close()
     return .success
