@@ -20,8 +20,12 @@ extension EndToEnd {
         #expect(written.keys.isEmpty == false)
         #expect(try await dev.run("volume", "set", "db", "--replicas", "3").status == 0)
         let three = try await places(dev, "db", 3)
-        let used = try await dev.json("pool", "list").array.filter { $0["size"].int - $0["free"].int >= 64 << 20 }.map { $0["node"].string }
-        #expect(used.sorted() == three, "the new one has all data")
+        try await eventually("the new one has all data") {
+          let used = try await dev.json("pool", "list").array.filter { $0["size"].int - $0["free"].int >= 64 << 20 }.map {
+            $0["node"].string
+          }
+          return used.sorted() == three ? true : nil
+        }
         let drained = three[0]
         #expect(try await dev.run("node", "drain", drained, "--watch", limitSeconds: 60).status == 0)
         let moved = try await places(dev, "db", 3)

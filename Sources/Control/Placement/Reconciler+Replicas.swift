@@ -61,7 +61,10 @@ extension Reconciler {
   ) -> Step? {
     let spec = volume.object
     guard look.keptInSyncCount >= spec.replicaCount else { return nil }
-    let dismissed = look.dismissible
+    // One after the other: the next when the set has let go of the last.
+    let listed = Set(nexus.object.replicas.map(\.id))
+    guard record.object.members.allSatisfy(listed.contains) else { return nil }
+    let dismissed = look.dismissible.prefix(1)
     if dismissed.isEmpty { return nil }
     var stored = nexus.stored
     stored.object.replicas.removeAll { replica in dismissed.contains { $0.replica.id == replica.id } }
