@@ -29,7 +29,10 @@ inside() {
 start() {
   local name=$1 where=$2
   shift 2
-  ip netns exec "$(space "$where")" setsid "$@" >>"$CLUSTER_WORK/$name.log" 2>&1 </dev/null &
+  # Its own machine's member of etcd first.
+  local store=etcd://$network.$where:2379 other
+  for other in $(others "$where"); do store+=,$network.$other:2379; done
+  ip netns exec "$(space "$where")" env KEELSON_STORE="$store" setsid "$@" >>"$CLUSTER_WORK/$name.log" 2>&1 </dev/null &
   echo $! >"$CLUSTER_WORK/$name.pid"
   disown
 }

@@ -93,6 +93,8 @@ event() {
   answer=$(ask_machine settle) || flunk "settle: $answer"
 }
 
+# The nodes may be beyond the emulator's own network.
+ip route add default via 10.0.2.2 2>/dev/null || true
 connect_all || exit 1
 for ((tenths = 0; tenths < 100; tenths++)); do
   disk=$(device) && break
