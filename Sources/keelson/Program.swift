@@ -6,9 +6,15 @@ enum Program {
   static let version = "0.1.0"
 
   static let commands: [Command] = [
-    .dev, .node, .controller, .volumeCreate, .volumeList, .volumeShow, .volumeExplain, .volumePublish, .volumeUnpublish, .volumeMove,
-    .volumeDelete, .rebuildList, .poolCreate, .poolList, .poolShow, .poolCheck, .poolGrow, .poolSet, .poolDestroy, .poolBench,
-    .replicaList, .nodeList, .nodeCordon, .nodeUncordon, .nodeLabel, .nodeDrain, .status, .events, .storeInitRoles, .bench, .version,
+    .dev, .node, .controller,
+    .volumeCreate, .volumeList, .volumeShow, .volumeExplain, .volumePublish, .volumeUnpublish, .volumeMove, .volumeDelete,
+    .volumeSet, .volumeScrub, .volumeForce,
+    .rebuildList, .rebuildPause, .rebuildResume, .rebuildThrottle,
+    .poolCreate, .poolList, .poolShow, .poolCheck, .poolGrow, .poolSet, .poolDestroy, .poolBench,
+    .replicaList, .replicaDiscard,
+    .nodeList, .nodeCordon, .nodeUncordon, .nodeLabel, .nodeDrain,
+    .status, .events, .storeInitRoles, .bench,
+    .version,
   ]
 
   static let grammar = CommandLineGrammar(

@@ -155,6 +155,8 @@ case ${1:-} in
     root=$(cd "$here/../.." && pwd)
     export KEELSON_BINARY=${KEELSON_BINARY:-$root/.build/release/keelson}
     [[ -x $KEELSON_BINARY ]] || fail "there is no binary $KEELSON_BINARY; build it with: swift build -c release --product keelson"
+    # What it boots from may have to be downloaded, which the namespaces cannot.
+    "$here/image.sh" >/dev/null || fail "there is nothing to boot the host from"
     CLUSTER_WORK=$(mktemp -d "${TMPDIR:-/tmp}/keelson-cluster-test.XXXXXX")
     CLUSTER_PREFIX=kl$$
     export CLUSTER_WORK CLUSTER_PREFIX

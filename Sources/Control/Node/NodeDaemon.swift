@@ -52,7 +52,8 @@ public final class NodeDaemon {
     }
     let node = NodeContext(
       name: options.name, incarnation: incarnation, store: store, target: target, reactors: reactors, log: log,
-      controllerIdentifiers: identifiers)
+      controllerIdentifiers: identifiers,
+      rebuildBytesPerSecond: options.rebuildBytesPerSecond)
     let agent = NodeAgent(node: node, pools: pools, status: status(incarnation))
     try agent.start()
     log.write("serving on \(options.listen), announced as \(options.advertise)")

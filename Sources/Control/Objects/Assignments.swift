@@ -60,6 +60,8 @@ public struct NexusAssignment: StoredObject {
   public var minInSync: Int?
   public var replicas: [Replica]
   public var deleting: Bool
+  /// From the specification; absent where it says nothing.
+  public var orders: VolumeOrders?
   /// The hosts that may connect; absent for any.
   public var publications: [Publication]?
   /// The other ways to the volume, which discovery tells of too. Absent for none.

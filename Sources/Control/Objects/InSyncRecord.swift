@@ -1,3 +1,5 @@
+import Foundation
+
 /// The replicas that hold every acknowledged write (R2, R3). At `insync/<volumeID>`, written by compare-and-swap only: by the controller when
 /// it creates the volume, then by the volume's nexus.
 public struct InSyncRecord: StoredObject {
@@ -11,6 +13,17 @@ public struct InSyncRecord: StoredObject {
     public var atGeneration: UInt64
     /// The latest that it is known to have accepted (R3); absent where that is not known.
     public var acceptedGeneration: UInt64?
+    /// When it left; absent where that was not written down.
+    public var leftAt: Date?
+    /// The force that left it behind: nobody touches it until it is discarded (R6).
+    public var keptBy: UUID?
+    private var foreign: Bool?
+
+    /// A force came between it and the set: what others recorded of it does not count, and all of it is compared (R6).
+    public var isForeign: Bool {
+      get { foreign ?? false }
+      set { foreign = newValue ? true : nil }
+    }
 
     public init(id: ReplicaID, reason: String, atGeneration: UInt64, acceptedGeneration: UInt64? = nil) {
       self.id = id
@@ -31,6 +44,10 @@ public struct InSyncRecord: StoredObject {
   public var out: [Absent]
   /// The latest generation that served: every member has accepted it (R3). Absent before the first.
   public var confirmedGeneration: UInt64?
+  /// The last scrub that ended, whichever node ran it.
+  public var lastScrub: ScrubStatus?
+  /// What became of the last force that was asked for.
+  public var lastForce: ForceOutcome?
 
   public init(
     generation: UInt64, setVersion: UInt64, nexusNode: String, nexusIncarnation: String, members: [ReplicaID], out: [Absent] = [],

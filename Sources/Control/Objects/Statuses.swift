@@ -263,11 +263,13 @@ public struct NexusStatus: StoredObject {
   public var handedOver: Bool?
   /// Under way and over, the oldest first; at most `maximumRebuilds`. Absent for none.
   private var rebuildList: [RebuildStatus]?
+  /// The scrub under way.
+  public var scrub: ScrubStatus?
 
   public static let maximumRebuilds = 24
 
   enum CodingKeys: String, CodingKey {
-    case volumeID, state, message, generation, subnqn, replicas, hosts, handedOver
+    case volumeID, state, message, generation, subnqn, replicas, hosts, handedOver, scrub
     case rebuildList = "rebuilds"
   }
 

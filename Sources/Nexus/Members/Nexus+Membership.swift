@@ -162,6 +162,7 @@ extension Nexus {
     releaseHeldReads()
     pumpLog()
     beginReconciliation()
+    letGoOfUnwanted()
     beginReturns()
   }
 

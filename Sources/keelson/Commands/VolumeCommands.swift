@@ -19,6 +19,9 @@ extension Command {
         OptionDeclaration(
           "block-size", .choice(["512", "4096"]), defaultText: "512", help: "bytes per logical block, as hosts see it"),
         OptionDeclaration(
+          "slow-replicas", .choice(SlowReplicaPolicy.allCases.map(\.rawValue)), defaultText: "report",
+          help: "a replica far slower than its peers: tell people, or let it leave the in-sync set"),
+        OptionDeclaration(
           "access", .choice(["any", "published"]),
           help: "who may connect: any host until the volume is published (the default beside keelson dev), or published hosts alone"),
         OptionDeclaration("thick", .flag, help: "take all of its space now, instead of as it is written; that takes time"),
@@ -33,6 +36,7 @@ extension Command {
     var spec = VolumeSpec(
       name: name, sizeBytes: arguments.sizeBytes("size") ?? 0, replicaCount: arguments.integer("replicas") ?? 2,
       blockSizeBytes: arguments.text("block-size") == "4096" ? 4096 : 512, isThick: arguments.flag("thick"), createdAt: Date.now)
+    if arguments.text("slow-replicas") == "drop" { spec.slowReplicas = .drop }
     try spec.validate()
     let access = try StoreAccess(arguments)
     if arguments.text("access").map({ $0 == "published" }) ?? access.isCluster { spec.publications = [] }
