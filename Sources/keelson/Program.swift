@@ -6,7 +6,7 @@ enum Program {
   static let version = "0.1.0"
 
   static let commands: [Command] = [
-    .dev, .node, .controller,
+    .dev, .node, .controller, .csiNode,
     .volumeCreate, .volumeList, .volumeShow, .volumeExplain, .volumePublish, .volumeUnpublish, .volumeMove, .volumeDelete,
     .volumeSet, .volumeScrub, .volumeForce,
     .rebuildList, .rebuildPause, .rebuildResume, .rebuildThrottle,
