@@ -2,7 +2,7 @@ import Foundation
 import Target
 
 /// The NVMe controller ids that a node gives to hosts, apart from those of all other nodes, since a host sees the controllers of a volume's paths as
-/// those of one subsystem (R19). At `lease/controller-ids/<number>`, written by the node when it starts for the first time, and kept: an id is not
+/// those of one subsystem (R19). At `lease/nvme-ids/<number>`, written by the node when it starts for the first time, and kept: an id is not
 /// soon another node's.
 struct ControllerIdentifierBlock: StoredObject {
   static let kind = "block of controller ids"

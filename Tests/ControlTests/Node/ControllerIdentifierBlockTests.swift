@@ -27,6 +27,10 @@ import Testing
     }
   }
 
+  @Test func `a controller that waits for the lead does not take them for its holder`() {
+    #expect(!Keys.controllerIdentifiers.hasPrefix(Keys.controllerLease))
+  }
+
   @Test func `nodes that start at the same time do not get the same`() throws {
     try withStore { store in
       let found = Mutex<[ClosedRange<UInt16>]>([])
