@@ -12,6 +12,8 @@ public enum Keys {
   public static let events = "event/"
   public static let storeTrust = "spec/trust"
   public static let controllerLease = "lease/controller"
+  /// Which node has which NVMe controller ids, for good. Not below the prefix of the controller's lease, which is waited for as one.
+  public static let controllerIdentifiers = "lease/nvme-ids/"
   /// The controller writes what it has to say under its own name; no node may be called so.
   public static let controllerName = "controller"
 
