@@ -2,7 +2,8 @@
 struct SimulationPlan {
   /// What can go wrong, each by itself on or off in a run.
   enum Trouble: CaseIterable {
-    case kill, powerLoss, pause, partition, oneWay, reset, storeAway, stickDisk, move, dropHost, failingDisk, fullDisk, rollBack, stop
+    case kill, powerLoss, pause, partition, oneWay, reset, storeAway, stickDisk, move, dropHost, failingDisk, fullDisk, rollBack, stop, rot,
+      scrub
   }
 
   var cluster = Cluster.Options()
@@ -26,6 +27,8 @@ struct SimulationPlan {
   let flushPercent: Int
   let zeroPercent: Int
   let readPercent: Int
+  /// The node whose disk rots, where one does: what two disks forget in one region nobody has.
+  let rottingNode: Int
   /// Whether troubles wait until the volume was healthy once.
   let startsQuietly: Bool
 
@@ -77,5 +80,6 @@ struct SimulationPlan {
     zeroPercent = [0, 6, 20][generator.below(3)]
     readPercent = [25, 45, 65][generator.below(3)]
     startsQuietly = generator.chance(70)
+    rottingNode = generator.below(replicas)
   }
 }
