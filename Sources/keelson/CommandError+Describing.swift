@@ -16,6 +16,7 @@ extension CommandError {
     case let error as DevError: self.init(error.code, error.message, hint: error.hint)
     case let error as StoreError: self.init("store_failed", error.description)
     case let error as VolumeRequests.Failure: self.init(error)
+    case let error as SnapshotRequests.Failure: self.init(error)
     case let error as ObjectError: self.init(error)
     case let error as SystemError: self.init("system_error", error.description)
     case let error as HostError: self.init("connection_failed", error.description)
@@ -30,6 +31,18 @@ extension CommandError {
       self.init("volume_exists", error.description, hint: "See it with: keelson volume show \(name)")
     case .notFound(let name): self = .volumeNotFound(name)
     case .contended: self.init("volume_contended", error.description)
+    case .failedPrecondition: self.init("failed_precondition", error.description)
+    }
+  }
+
+  private init(_ error: SnapshotRequests.Failure) {
+    switch error {
+    case .exists: self.init("snapshot_exists", error.description, hint: "See all snapshots with: keelson snapshot list")
+    case .notFound:
+      self = .notFound("snapshot_not_found", error.description, hint: "See all snapshots with: keelson snapshot list")
+    case .volumeNotFound(let name): self = .volumeNotFound(name)
+    case .tooMany: self.init("too_many_snapshots", error.description)
+    case .contended: self.init("snapshot_contended", error.description)
     }
   }
 

@@ -4,6 +4,7 @@
 /// Names have passed `Names.validate` before they become part of a key.
 public enum Keys {
   public static let volumeSpecs = "spec/volume/"
+  public static let snapshotSpecs = "spec/snapshot/"
   public static let assignments = "assign/"
   public static let statuses = "status/"
   public static let inSyncRecords = "insync/"
@@ -12,6 +13,7 @@ public enum Keys {
   public static let controllerName = "controller"
 
   public static func volumeSpec(name: String) -> String { volumeSpecs + name }
+  public static func snapshotSpec(name: String) -> String { snapshotSpecs + name }
 
   /// All a node has to watch.
   public static func assignments(node: String) -> String { "assign/\(node)/" }

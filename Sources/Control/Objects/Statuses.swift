@@ -255,12 +255,33 @@ public struct NexusStatus: StoredObject {
   public var replicas: [Replica]
   /// Under way and over, the oldest first; at most `maximumRebuilds`. Absent for none.
   private var rebuildList: [RebuildStatus]?
+  private var troubleList: [SnapshotTrouble]?
+  /// Why the volume does not grow as it shall.
+  public var growthTrouble: String?
 
   public static let maximumRebuilds = 24
 
   enum CodingKeys: String, CodingKey {
-    case volumeID, state, message, generation, subnqn, replicas
+    case volumeID, state, message, generation, subnqn, replicas, growthTrouble
     case rebuildList = "rebuilds"
+    case troubleList = "snapshotTroubles"
+  }
+
+  /// Why a snapshot is not taken, or not deleted everywhere.
+  public struct SnapshotTrouble: Codable, Equatable, Sendable {
+    public var id: SnapshotID
+    public var message: String
+
+    public init(id: SnapshotID, message: String) {
+      self.id = id
+      self.message = message
+    }
+  }
+
+  /// Of snapshots that do not get on. Absent for none.
+  public var snapshotTroubles: [SnapshotTrouble] {
+    get { troubleList ?? [] }
+    set { troubleList = newValue.isEmpty ? nil : newValue }
   }
 
   public var rebuilds: [RebuildStatus] {

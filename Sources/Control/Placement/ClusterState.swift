@@ -9,6 +9,7 @@ public struct Placed<Object: StoredObject>: Sendable {
 /// All objects of the store at one revision, decoded. Lists are in the order of their keys.
 public struct ClusterState: Sendable {
   public private(set) var volumes: [Stored<VolumeSpec>] = []
+  public private(set) var snapshots: [Stored<SnapshotSpec>] = []
   public private(set) var replicaAssignments: [Placed<ReplicaAssignment>] = []
   public private(set) var nexusAssignments: [Placed<NexusAssignment>] = []
   public private(set) var nodes: [Stored<NodeStatus>] = []
@@ -38,6 +39,7 @@ public struct ClusterState: Sendable {
   }
 
   public func contains(key: String) -> Bool { allKeys.contains(key) }
+  public func snapshot(name: String) -> Stored<SnapshotSpec>? { snapshots.first { $0.object.name == name } }
   public func volume(name: String) -> Stored<VolumeSpec>? { volumes.first { $0.object.name == name } }
   /// The status of a running node, nil if none runs under that name.
   public func node(_ name: String) -> NodeStatus? { nodesByName[name] }
@@ -57,6 +59,8 @@ public struct ClusterState: Sendable {
     switch (parts.first, parts.count) {
     case ("spec", 3) where parts[1] == "volume":
       volumes.append(try Stored(entry))
+    case ("spec", 3) where parts[1] == "snapshot":
+      snapshots.append(try Stored(entry))
     case ("assign", 4) where parts[2] == "replica":
       replicaAssignments.append(Placed(node: parts[1], stored: try Stored(entry)))
     case ("assign", 4) where parts[2] == "nexus":

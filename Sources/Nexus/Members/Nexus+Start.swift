@@ -40,6 +40,8 @@ extension Nexus {
     recordedMask &= ~Self.bit(index)
     unrecordedMask &= ~Self.bit(index)
     replicas[index].reason = "given up"
+    replicas[index].isForgotten = true
+    stepSnapshots()
     askAll(logMask, { _ in [.forgetPeer(id)] }, then: {})
   }
 
@@ -109,6 +111,7 @@ extension Nexus {
     } else if phase == .prepared {
       beginResync(index)
     }
+    if record.snapshots.contains(where: { $0.state == .deleting }) { scheduleSnapshots(0) }
     unsafe surroundings.nexusChanged()
   }
 
@@ -116,7 +119,9 @@ extension Nexus {
   private func takeGeometry(_ index: Int, _ claimed: ClaimedReplica) -> String? {
     let shift = claimed.regionBytes.trailingZeroBitCount
     let door = replicas[index].door!
-    guard claimed.sizeBytes == sizeBytes, door.sizeBytes == sizeBytes else {
+    // A larger one has grown with members whose growth was never committed; a smaller one grows before it is made equal (R15).
+    let isMember = setMask & Self.bit(index) != 0
+    guard claimed.sizeBytes >= sizeBytes || !isMember, door.sizeBytes >= min(claimed.sizeBytes, sizeBytes) else {
       return "it has \(claimed.sizeBytes) bytes, the volume \(sizeBytes)"
     }
     guard door.blockSizeBytes <= blockSizeBytes else { return "its blocks are larger than the volume's" }
@@ -135,10 +140,7 @@ extension Nexus {
       regionShift = shift
       log = ActivityLog(regionCount: regionCount, capacity: claimed.maximumHotRegions)
     }
-    // A log that holds all regions has room for any step.
-    if log.capacity >= regionCount { return nil }
-    let stepRegions = UInt64(max(1, log.capacity / 4))
-    stepBytes = min(stepBytes, max(Self.unitBytes, (stepRegions << UInt64(regionShift)) & ~(Self.unitBytes - 1)))
+    limitSteps()
     return nil
   }
 
@@ -305,5 +307,6 @@ extension Nexus {
     resumeService()
     watchIdleness()
     scheduleCopies()
+    scheduleSnapshots(0)
   }
 }

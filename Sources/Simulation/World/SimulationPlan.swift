@@ -28,6 +28,9 @@ struct SimulationPlan {
   let readPercent: Int
   /// Whether troubles wait until the volume was healthy once.
   let startsQuietly: Bool
+  /// Snapshots, deletions of them and growths.
+  let orderCount: Int
+  let orderIntervalNanoseconds: UInt64
 
   init(_ generator: inout SeededGenerator) {
     let replicas = [1, 2, 2, 2, 3, 3, 3, 3][generator.below(8)]
@@ -77,5 +80,7 @@ struct SimulationPlan {
     zeroPercent = [0, 6, 20][generator.below(3)]
     readPercent = [25, 45, 65][generator.below(3)]
     startsQuietly = generator.chance(70)
+    orderCount = generator.chance(60) ? 1 + generator.below(10) : 0
+    orderIntervalNanoseconds = [50_000_000, 500_000_000, 2_000_000_000][generator.below(3)]
   }
 }
