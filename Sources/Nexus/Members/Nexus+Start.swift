@@ -128,10 +128,9 @@ extension Nexus {
     guard claimed.regionBytes.nonzeroBitCount == 1, claimed.regionBytes >= Self.unitBytes, claimed.leaseNanoseconds > 0 else {
       return "its pool's settings make no sense"
     }
-    // The largest write must fit, with room to spare.
-    let needed = Int(2 * (Self.maximumTransferBytes >> UInt64(shift) + 2))
     let regionCount = Int((sizeBytes + claimed.regionBytes - 1) >> UInt64(shift))
-    guard claimed.maximumHotRegions >= min(needed, regionCount) else { return "its activity log is too small" }
+    let needed = min(Int(2 * (Self.maximumTransferBytes >> UInt64(shift) + 2)), regionCount)
+    guard claimed.maximumHotRegions >= needed else { return "its activity log is too small" }
     if hasGeometry {
       guard shift == regionShift else { return "its activity log has another unit than the other replicas'" }
       log.limit(to: claimed.maximumHotRegions)

@@ -28,12 +28,15 @@ extension Nexus {
         }
         return scheduleSnapshots(Self.growthStepNanoseconds)
       }
+      guard log.capacity >= neededLog(regionCount: regionCount(growth.sizeBytes)) else {
+        return endGrowth(.failure(SnapshotFailure("its replicas' activity logs are too small for that")))
+      }
       growth.stage = .asking
       sendReplicasAway("the volume grows")
       askToGrow(growth)
     case .asking: break
     case .committing:
-      if record.sizeBytes >= growth.sizeBytes { endGrowth(.success(true)) }
+      if sizeBytes >= growth.sizeBytes { endGrowth(.success(true)) }
     }
   }
 
@@ -92,11 +95,16 @@ extension Nexus {
     guard record.sizeBytes > sizeBytes else { return }
     grow(toSizeBytes: record.sizeBytes)
     if hasGeometry {
-      log.grow(toRegionCount: Int((sizeBytes + (1 << UInt64(regionShift)) - 1) >> UInt64(regionShift)))
+      log.grow(toRegionCount: regionCount(sizeBytes))
       limitSteps()
     }
     unsafe surroundings.nexusChanged()
   }
+
+  func regionCount(_ sizeBytes: UInt64) -> Int { Int((sizeBytes + (1 << UInt64(regionShift)) - 1) >> UInt64(regionShift)) }
+
+  /// The regions that a log must hold at least: the largest write must fit, with room to spare.
+  func neededLog(regionCount: Int) -> Int { min(Int(2 * (Self.maximumTransferBytes >> UInt64(regionShift) + 2)), regionCount) }
 
   /// A step of a long command must find room in the log. One that holds all regions has room for any.
   func limitSteps() {

@@ -44,7 +44,8 @@ struct SimulationPlan {
     } else {
       cluster.sizeBytes = [128 << 10, 256 << 10, 512 << 10][generator.below(3)]
       cluster.regionBytes = [8 << 10, 16 << 10, 32 << 10][generator.below(3)]
-      cluster.maximumHotRegions = 64
+      // As many as there are when the volume is as large as it may become.
+      cluster.maximumHotRegions = 128
     }
     cluster.isWriteThrough = generator.chance(15)
     cluster.driftPartsPerMillion = [0, 100, 450][generator.below(3)]
