@@ -6,7 +6,7 @@ enum Program {
   static let version = "0.1.0"
 
   static let commands: [Command] = [
-    .dev, .node, .volumeCreate, .volumeList, .volumeShow, .volumeExplain, .volumeDelete, .rebuildList, .poolCreate, .poolList, .poolShow,
+    .dev, .node, .volumeCreate, .volumeList, .volumeShow, .volumeExplain, .volumeDelete, .volumeResize, .snapshotCreate, .snapshotList, .snapshotDelete, .rebuildList, .poolCreate, .poolList, .poolShow,
     .poolCheck, .poolGrow, .poolSet, .poolDestroy, .poolBench, .replicaList, .nodeList, .status, .storeInitRoles, .bench,
     .version,
   ]

@@ -71,13 +71,14 @@ extension VolumeRunner {
       absent.append(Absence(PoolIdentifier(replica.id), reason: "new"))
     }
     var configuration = NexusConfiguration(
-      sizeBytes: assignment.sizeBytes, blockSizeBytes: assignment.blockSizeBytes,
+      sizeBytes: record.sizeBytes ?? assignment.sizeBytes, blockSizeBytes: assignment.blockSizeBytes,
       claim: ReplicaClaim(
         generation: claim.generation, setVersion: record.setVersion, nexusID: nexusID, inSync: record.members.map(PoolIdentifier.init),
         storeRevision: claim.storeRevision),
       absent: absent, nearest: assignment.replicas.first { $0.node == node.name }.map { PoolIdentifier($0.id) },
       minInSync: assignment.effectiveMinInSync)
     configuration.confirmedGeneration = record.confirmedGeneration ?? 0
+    configuration.snapshots = record.volumeSnapshots
     return configuration
   }
 

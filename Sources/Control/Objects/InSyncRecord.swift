@@ -80,7 +80,7 @@ public struct InSyncRecord: StoredObject {
 
   public init(
     generation: UInt64, setVersion: UInt64, nexusNode: String, nexusIncarnation: String, members: [ReplicaID], out: [Absent] = [],
-    confirmedGeneration: UInt64? = nil
+    confirmedGeneration: UInt64? = nil, sizeBytes: UInt64? = nil
   ) {
     self.generation = generation
     self.setVersion = setVersion
@@ -89,5 +89,6 @@ public struct InSyncRecord: StoredObject {
     self.members = members
     self.out = out
     self.confirmedGeneration = confirmedGeneration
+    self.sizeBytes = sizeBytes
   }
 }

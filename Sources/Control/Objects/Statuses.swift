@@ -256,6 +256,7 @@ public struct NexusStatus: StoredObject {
   /// Under way and over, the oldest first; at most `maximumRebuilds`. Absent for none.
   private var rebuildList: [RebuildStatus]?
   private var troubleList: [SnapshotTrouble]?
+  private var deletedList: [SnapshotID]?
   /// Why the volume does not grow as it shall.
   public var growthTrouble: String?
 
@@ -265,6 +266,7 @@ public struct NexusStatus: StoredObject {
     case volumeID, state, message, generation, subnqn, replicas, growthTrouble
     case rebuildList = "rebuilds"
     case troubleList = "snapshotTroubles"
+    case deletedList = "deletedSnapshots"
   }
 
   /// Why a snapshot is not taken, or not deleted everywhere.
@@ -276,6 +278,12 @@ public struct NexusStatus: StoredObject {
       self.id = id
       self.message = message
     }
+  }
+
+  /// Snapshots that are to go, of which there is nothing and will be nothing. Absent for none.
+  public var deletedSnapshots: [SnapshotID] {
+    get { deletedList ?? [] }
+    set { deletedList = newValue.isEmpty ? nil : newValue }
   }
 
   /// Of snapshots that do not get on. Absent for none.

@@ -27,9 +27,11 @@ public enum Reconciler {
         let (step, isPlaced) = create(volume, state, using: &random)
         if let step { steps.append(step) }
         hasPlaced = hasPlaced || isPlaced
+      } else if let step = tend(volume, state) {
+        steps.append(step)
       }
     }
-    return steps
+    return steps + snapshotSteps(state)
   }
 
   private static func create(
@@ -46,9 +48,17 @@ public enum Reconciler {
     }
     let choices: [Placement.Choice]
     let nodes = state.placementNodes
-    switch Placement.place(sizeBytes: spec.sizeBytes, replicaCount: spec.replicaCount, isThick: spec.isThick, nodes: nodes) {
-    case .refused(let message): return (note(volume, .pending, message, state), false)
-    case .placed(let placed): choices = placed
+    var sourceSnapshot: String?
+    if let source = spec.source {
+      switch place(cloneOf: source, spec, state) {
+      case .refused(let message): return (note(volume, .pending, message, state), false)
+      case .placed(let placed, let snapshot): (choices, sourceSnapshot) = (placed, snapshot)
+      }
+    } else {
+      switch Placement.place(sizeBytes: spec.sizeBytes, replicaCount: spec.replicaCount, isThick: spec.isThick, nodes: nodes) {
+      case .refused(let message): return (note(volume, .pending, message, state), false)
+      case .placed(let placed): choices = placed
+      }
     }
     let replicas = choices.map {
       NexusAssignment.Replica(id: ReplicaID(uuid: .random(using: &random)), node: $0.node, pool: $0.pool)
@@ -58,7 +68,8 @@ public enum Reconciler {
       volumeID: spec.id, volumeName: spec.name, sizeBytes: spec.sizeBytes, blockSizeBytes: spec.blockSizeBytes,
       minInSync: spec.minInSync, replicas: replicas)
     let record = InSyncRecord(
-      generation: 0, setVersion: 1, nexusNode: nexusNode, nexusIncarnation: "", members: replicas.map(\.id))
+      generation: 0, setVersion: 1, nexusNode: nexusNode, nexusIncarnation: "", members: replicas.map(\.id),
+      sizeBytes: spec.sizeBytes)
     var operations: [StoreOperation] = [
       .put(key: Keys.nexusAssignment(node: nexusNode, spec.id), value: nexus.encoded()),
       .put(key: Keys.inSync(spec.id), value: record.encoded()),
@@ -66,7 +77,8 @@ public enum Reconciler {
     for replica in replicas {
       let assignment = ReplicaAssignment(
         id: replica.id, volumeID: spec.id, volumeName: spec.name, sizeBytes: spec.sizeBytes, blockSizeBytes: spec.blockSizeBytes,
-        isThick: spec.isThick, pool: replica.pool, nexusNode: nexusNode)
+        isThick: spec.isThick, pool: replica.pool, nexusNode: nexusNode,
+        sourceSnapshot: sourceSnapshot)
       operations.append(.put(key: Keys.replicaAssignment(node: replica.node, replica.id), value: assignment.encoded()))
     }
     operations.append(.delete(key: Keys.volumeNote(name: spec.name)))

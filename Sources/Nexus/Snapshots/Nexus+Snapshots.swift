@@ -34,6 +34,9 @@ extension Nexus {
   /// Deletes what was taken for a request, on every replica; on those that are away when they come back.
   public func deleteSnapshots(request: Identifier) {
     guard !isOver else { return }
+    let cancelled = takeOrders.filter { $0.request == request }
+    takeOrders.removeAll { $0.request == request }
+    for order in cancelled { after { order.done(.failure(SnapshotFailure("it was deleted meanwhile"))) } }
     if let take, take.request == request, take.stage != .concluding { endTake(.failure(SnapshotFailure("it was deleted meanwhile"))) }
     guard plannedRecord.snapshots.contains(where: { $0.request == request && $0.state != .deleting }) else { return }
     changeRecord { record in

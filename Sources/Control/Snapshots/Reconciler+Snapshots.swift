@@ -1,0 +1,106 @@
+/// Snapshots, clones and sizes, level by level:
+///
+/// - What is wanted of a volume's snapshots, and how large it shall be, is told to its nexus; that does it and keeps the in-sync record.
+/// - A snapshot whose end was asked for is told so when no clone waits for it any more; its specification goes when the nexus says that there is nothing of
+///   it and will be nothing. One that was taken for a clone is to go when the clone has been served once.
+/// - A clone is placed when its snapshot is ready, beside it: in pools of replicas that are in sync.
+extension Reconciler {
+  /// What the nexus is to be told.
+  static func want(of spec: VolumeSpec, _ state: ClusterState, in nexus: inout NexusAssignment) {
+    nexus.snapshots = state.snapshots.filter { $0.object.volumeID == spec.id }.map {
+      .init(id: $0.object.id, deleting: $0.object.deleting && !isNeeded($0.object.id, state))
+    }
+    nexus.wantedSizeBytes = spec.sizeBytes > nexus.sizeBytes ? spec.sizeBytes : nil
+  }
+
+  /// Tells the nexus; nil if it knows.
+  static func tend(_ volume: Stored<VolumeSpec>, _ state: ClusterState) -> Step? {
+    let nexuses = state.nexusAssignments(of: volume.object.id)
+    guard nexuses.count == 1, var stored = nexuses.first?.stored, !stored.object.deleting else { return nil }
+    let before = stored.object
+    want(of: volume.object, state, in: &stored.object)
+    if stored.object == before { return nil }
+    return Step(
+      transaction: StoreTransaction(compares: [volume.isUnchanged, stored.isUnchanged], operations: [stored.replacement]),
+      reason: "volume \(volume.object.name): its nexus is told of snapshots and size")
+  }
+
+  /// What hosts see.
+  static func servedSizeBytes(_ nexus: NexusAssignment, _ state: ClusterState) -> UInt64 {
+    state.inSync(nexus.volumeID)?.object.sizeBytes ?? nexus.sizeBytes
+  }
+
+  /// Whether a volume is still to be made from it.
+  private static func isNeeded(_ id: SnapshotID, _ state: ClusterState) -> Bool {
+    state.volumes.contains { volume in
+      volume.object.source?.snapshotID == id && !volume.object.deleting && !isMade(volume.object.id, state)
+    }
+  }
+
+  /// All replicas of a volume were there once.
+  private static func isMade(_ volume: VolumeID, _ state: ClusterState) -> Bool { (state.inSync(volume)?.object.generation ?? 0) > 0 }
+
+  static func snapshotSteps(_ state: ClusterState) -> [Step] { state.snapshots.compactMap { step(about: $0, state) } }
+
+  private static func step(about snapshot: Stored<SnapshotSpec>, _ state: ClusterState) -> Step? {
+    let spec = snapshot.object
+    guard spec.deleting else {
+      guard let clone = spec.cloneID else { return nil }
+      let volume = state.volumes.first { $0.object.id == clone }
+      guard volume == nil || volume!.object.deleting || isMade(clone, state) else { return nil }
+      var stored = snapshot
+      stored.object.deleting = true
+      return Step(
+        transaction: StoreTransaction(compares: [snapshot.isUnchanged], operations: [stored.replacement]),
+        reason: "snapshot \(spec.name) of volume \(spec.volumeName): its clone is made")
+    }
+    let removal = StoreTransaction(compares: [snapshot.isUnchanged], operations: [.delete(key: snapshot.key)])
+    guard state.contains(key: Keys.inSync(spec.volumeID)) || state.volumes.contains(where: { $0.object.id == spec.volumeID }) else {
+      return Step(transaction: removal, reason: "snapshot \(spec.name): gone with volume \(spec.volumeName)")
+    }
+    guard let record = state.inSync(spec.volumeID), !record.object.snapshots.contains(where: { $0.id == spec.id }),
+      let nexus = state.nexusAssignments(of: spec.volumeID).first,
+      state.nexusStatus(node: nexus.node, spec.volumeID)?.deletedSnapshots.contains(spec.id) == true
+    else { return nil }
+    var transaction = removal
+    transaction.compares.append(record.isUnchanged)
+    return Step(transaction: transaction, reason: "snapshot \(spec.name) of volume \(spec.volumeName): deleted")
+  }
+
+  // MARK: Clones
+
+  enum ClonePlace {
+    case placed([Placement.Choice], snapshot: String)
+    /// Why not, or not yet.
+    case refused(String)
+  }
+
+  /// Where a volume with a source goes.
+  static func place(cloneOf source: VolumeSource, _ spec: VolumeSpec, _ state: ClusterState) -> ClonePlace {
+    let name = source.isVolume == true ? "a snapshot of volume \(source.volumeName)" : "snapshot \(source.snapshotName)"
+    guard let record = state.inSync(source.volumeID)?.object, let nexus = state.nexusAssignments(of: source.volumeID).first else {
+      return .refused("it is to be made from \(name), and volume \(source.volumeName) is not there")
+    }
+    guard let entry = record.snapshots.first(where: { $0.id == source.snapshotID && $0.state == .ready }) else {
+      let isGone = !state.snapshots.contains { $0.object.id == source.snapshotID }
+      let message = state.snapshots.first { $0.object.id == source.snapshotID }.flatMap { SnapshotView($0.object, in: state).message }
+      return .refused(isGone ? "\(name) is gone" : "waiting for \(name)" + (message.map { ": \($0)" } ?? ""))
+    }
+    let holders = nexus.object.replicas.filter { record.members.contains($0.id) }
+    guard holders.count >= spec.replicaCount else {
+      return .refused(
+        "\(spec.replicaCount) replicas are wanted and \(name) lies on \(holders.count) \(holders.count == 1 ? "node" : "nodes") that are in sync: "
+          + "a clone shares its space, and so lies where it lies")
+    }
+    var nodes: [Placement.Node] = []
+    for var node in state.placementNodes {
+      guard let holder = holders.first(where: { $0.node == node.name }) else { continue }
+      node.pools = node.pools.filter { $0.name == holder.pool }
+      nodes.append(node)
+    }
+    switch Placement.place(sizeBytes: spec.sizeBytes, replicaCount: spec.replicaCount, nodes: nodes) {
+    case .placed(let choices): return .placed(choices, snapshot: entry.replicaSnapshot)
+    case .refused(let reason): return .refused("beside \(name): \(reason)")
+    }
+  }
+}
