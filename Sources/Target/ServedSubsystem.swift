@@ -8,7 +8,7 @@ import Reactor
 final class ServedSubsystem {
   let core: Subsystem
   /// What serves the namespace; nil for discovery, and where each controller has something of its own.
-  let device: BlockDevice?
+  private(set) var device: BlockDevice?
   /// Makes what each controller has of its own.
   private let attach: ((ControllerAttachment.Host) -> ControllerAttachment)?
   /// What controllers have, until their last command is settled.
@@ -51,6 +51,17 @@ final class ServedSubsystem {
   func share(of controller: Controller) -> MemoryShare? { connections.first { $0.controller === controller }?.share }
 
   private func connections(of controller: Controller) -> [Connection] { connections.filter { $0.controller === controller } }
+
+  /// Another device serves the namespace from now on, on the same connections (R19). What the one before has not begun never executes there;
+  /// what runs goes on to its end.
+  func setDevice(_ new: BlockDevice, _ namespace: NamespaceDescription) {
+    precondition(attach == nil, "each controller has a device of its own")
+    // First the state: what comes back at once is answered by it.
+    core.setNamespace(namespace)
+    for connection in connections { connection.moveToDevice(new) }
+    device = new
+    deliverEvents()
+  }
 
   // MARK: Attachments
 

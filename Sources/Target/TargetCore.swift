@@ -64,6 +64,11 @@ final class TargetCore: EventHandler {
     subsystem.deliverEvents()
   }
 
+  /// Another device serves the namespace, which is reached otherwise from now on.
+  func setDevice(_ device: BlockDevice, _ namespace: NamespaceDescription, of name: QualifiedName) {
+    subsystem(name: name)?.setDevice(device, namespace)
+  }
+
   /// Sets who may connect; hosts that now may not are ended, and `body` is called when their commands are settled (R13).
   func setAllowedHosts(_ hosts: HostFilter, of name: QualifiedName, then body: @escaping () -> Void) {
     guard let subsystem = subsystem(name: name) else {

@@ -25,6 +25,8 @@ public final class TargetRegistry: Sendable {
     let reactorIndex: Int
     let isDiscoverable: Bool
     var allowedHosts: HostFilter
+    /// Where other nodes serve it.
+    var otherPortals: [TargetPortal] = []
   }
 
   private struct State {
@@ -68,6 +70,14 @@ public final class TargetRegistry: Sendable {
     }
   }
 
+  /// Where else a subsystem is served.
+  func setOtherPortals(_ portals: [TargetPortal], of name: QualifiedName) {
+    change { state in
+      guard let index = state.entries.firstIndex(where: { $0.name == name }) else { return }
+      state.entries[index].otherPortals = portals
+    }
+  }
+
   /// Calls `listener` with what discovery tells, now and after every change, on any thread.
   func onChange(_ listener: @escaping @Sendable ([DiscoveryRecord]) -> Void) {
     change { $0.listener = listener }
@@ -91,7 +101,7 @@ public final class TargetRegistry: Sendable {
           portIdentifier: portal.portID))
     }
     for entry in state.entries where entry.isDiscoverable {
-      for portal in state.portals where portal.servesVolumes {
+      for portal in state.portals + entry.otherPortals where portal.servesVolumes {
         records.append(
           DiscoveryRecord(
             subsystemName: entry.name, kind: .nvm, address: portal.address.host, port: portal.address.port,

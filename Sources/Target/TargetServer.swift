@@ -116,6 +116,17 @@ public final class TargetServer: Sendable {
     reactors[position].call { _ in core.value.setNamespace(namespace, of: name) }
   }
 
+  /// Another device on the same reactor serves a subsystem's namespace from when this returns, on the same connections, and hosts are told of the
+  /// path's new state. Commands that the old one has begun go on there to their end; those it has not are answered as the state says.
+  public func setDevice(_ device: ReactorBound<BlockDevice>, _ namespace: NamespaceDescription, of name: QualifiedName) {
+    guard let index = registry.reactorIndex(of: name), let position = position(ofReactor: index) else { return }
+    let core = core(position)
+    reactors[position].call { _ in core.value.setDevice(device.value, namespace, of: name) }
+  }
+
+  /// Where else a subsystem is served, for discovery to tell.
+  public func setOtherPortals(_ portals: [TargetPortal], of name: QualifiedName) { registry.setOtherPortals(portals, of: name) }
+
   /// Sets who may connect. Hosts that now may not are out, and their commands settled, when this returns (R13).
   public func setAllowedHosts(_ hosts: HostFilter, of name: QualifiedName) {
     guard let index = registry.reactorIndex(of: name), let position = position(ofReactor: index) else { return }

@@ -17,6 +17,9 @@ extension CommandError {
     case let error as StoreError: self.init("store_failed", error.description)
     case let error as VolumeRequests.Failure: self.init(error)
     case let error as SnapshotRequests.Failure: self.init(error)
+    case let error as VolumeRequests.PublishingFailure: self.init(error)
+    case let error as VolumeRequests.MoveFailure: self.init(error)
+    case let error as NodeRequests.Failure: self.init(error)
     case let error as ObjectError: self.init(error)
     case let error as SystemError: self.init("system_error", error.description)
     case let error as HostError: self.init("connection_failed", error.description)
@@ -43,6 +46,33 @@ extension CommandError {
     case .volumeNotFound(let name): self = .volumeNotFound(name)
     case .tooMany: self.init("too_many_snapshots", error.description)
     case .contended: self.init("snapshot_contended", error.description)
+    }
+  }
+
+  private init(_ error: VolumeRequests.PublishingFailure) {
+    switch error {
+    case .publishedElsewhere(let name, let host, _):
+      self.init("published_elsewhere", error.description, hint: "Take it from there with: keelson volume unpublish \(name) --host \(host)")
+    case .incompatible: self.init("published_otherwise", error.description, hint: "Unpublish it first.")
+    case .tooMany: self.init("too_many_hosts", error.description)
+    case .deleting: self.init("volume_deleted", error.description)
+    case .timeout(let name, _):
+      self = .timeout(error.description, hint: "It stays asked for. See: keelson volume explain \(name)")
+    }
+  }
+
+  private init(_ error: VolumeRequests.MoveFailure) {
+    switch error {
+    case .noReplica: self.init("no_replica_there", error.description)
+    case .timeout(let name, _, _):
+      self = .timeout(error.description, hint: "It stays asked for; take that back with: keelson volume move \(name) any")
+    }
+  }
+
+  private init(_ error: NodeRequests.Failure) {
+    switch error {
+    case .notFound: self = .notFound("node_not_found", error.description, hint: "See all nodes with: keelson node list")
+    case .contended: self.init("node_contended", error.description)
     }
   }
 

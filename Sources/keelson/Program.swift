@@ -6,8 +6,10 @@ enum Program {
   static let version = "0.1.0"
 
   static let commands: [Command] = [
-    .dev, .node, .volumeCreate, .volumeList, .volumeShow, .volumeExplain, .volumeDelete, .volumeResize, .snapshotCreate, .snapshotList, .snapshotDelete, .rebuildList, .poolCreate, .poolList, .poolShow,
-    .poolCheck, .poolGrow, .poolSet, .poolDestroy, .poolBench, .replicaList, .nodeList, .status, .storeInitRoles, .bench,
+    .dev, .node, .volumeCreate, .volumeList, .volumeShow, .volumeExplain, .volumePublish, .volumeUnpublish, .volumeMove, .volumeResize,
+    .volumeDelete, .snapshotCreate, .snapshotList, .snapshotDelete, .rebuildList, .poolCreate, .poolList, .poolShow, .poolCheck, .poolGrow,
+    .poolSet, .poolDestroy, .poolBench, .replicaList, .nodeList, .nodeCordon, .nodeUncordon, .nodeLabel, .nodeDrain, .status, .events,
+    .storeInitRoles, .bench,
     .version,
   ]
 

@@ -17,6 +17,8 @@ struct StoreAccess {
   let store: any StateStore
   /// The folder of the `keelson dev` that the store belongs to, if it was found through one.
   let directory: DevDirectory?
+  /// Whether it is more than one machine's.
+  let isCluster: Bool
 
   /// Opens the store that the arguments and the environment name. It must be there already.
   init(_ arguments: ParsedArguments) throws {
@@ -38,6 +40,7 @@ struct StoreAccess {
       location = .sqlite(path: directory.storePath)
       self.directory = directory
     }
+    if case .sqlite = location { isCluster = false } else { isCluster = true }
     store = try location.open()
   }
 

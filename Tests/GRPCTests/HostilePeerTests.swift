@@ -88,6 +88,29 @@ import Testing
     #expect(answer == [0x10, 9])
   }
 
+  /// Its loop once woke for the ends of such connections for ever, as nobody was left to close them.
+  @Test func `a server that is let go of ends its connections`() async throws {
+    var server: TestServer? = try TestServer()
+    let address = try SocketAddress.unix(path: #require(server).path)
+    let channel = try #require(server).channel()
+    let answer = try await channel.unary("/test.Parcels/Echo", [0x10, 9], timeoutNanoseconds: patienceNanoseconds)
+    #expect(answer == [0x10, 9])
+    let descriptor = try Socket.open(family: AF_UNIX).get()
+    defer { close(descriptor) }
+    #expect(Socket.connect(descriptor, address) == nil)
+    server = nil
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    #expect(
+      try await eventually {
+        switch Socket.receive(descriptor, into: &buffer) {
+        // Ended, or refused before it was accepted.
+        case .end, .failure: true
+        case .bytes, .nothing: false
+        }
+      })
+    #expect(Socket.connect(try Socket.open(family: AF_UNIX).get(), address) != nil)
+  }
+
   @Test func `silent clients are let go`() async throws {
     var options = GRPCServer.Options()
     options.handshakeNanoseconds = 200_000_000
@@ -110,24 +133,25 @@ import Testing
   @Test(arguments: [nil, "SSH-2.0-OpenSSH\r\n", ""]) func `servers that are none end calls in time`(_ words: String?) async throws {
     let path = FileManager.default.temporaryDirectory.path + "/keelson-none-\(UUID().uuidString.prefix(8))"
     let (listener, _) = try ListeningSocket.open(.unix(path: path), mode: 0o600)
+    // The thread closes it: a number closed here could be another test's listener before the thread looks at it again.
     defer {
-      close(listener)
+      shutdown(listener, Int32(SHUT_RDWR))
       unsafe unlink(path)
     }
     Thread {
       var open: [Int32] = []
-      // The listener is non-blocking: until it is closed, there is nobody or somebody.
+      // The listener is non-blocking: until it is shut down, there is nobody or somebody.
       for _ in 0..<2_000 {
         let client = accept(listener, nil, nil)
         if client >= 0 {
           if let words { _ = Socket.send(client, Array(words.utf8)[...]) }
           if words == "" { close(client) } else { open.append(client) }
-        } else if errno == EBADF {
+        } else if errno != EAGAIN {
           break
         }
         usleep(2_000)
       }
-      for descriptor in open { close(descriptor) }
+      for descriptor in open + [listener] { close(descriptor) }
     }.start()
     var options = GRPCChannel.Options()
     options.connectTimeoutNanoseconds = 200_000_000
@@ -136,6 +160,30 @@ import Testing
       _ = try await channel.unary("/test.Parcels/Echo", [], timeoutNanoseconds: secondNanoseconds)
     } throws: { error in
       (error as? GRPCError)?.code == .unavailable && (error as? GRPCError)?.fate == .unsent
+    }
+  }
+
+  /// A socket whose connecting failed was once closed twice; the second time it was whatever another thread had opened meanwhile, a file or
+  /// the loop of another channel. `Socket.close` ends the process then.
+  @Test func `a socket that cannot connect is closed once`() async throws {
+    // A port that was given and is not listened on.
+    let holder = try Socket.open(family: AF_INET).get()
+    defer { close(holder) }
+    let any = try #require(try SocketAddress.resolve(host: "127.0.0.1", port: 0, isNumeric: true).get().first)
+    #expect(unsafe any.withSockaddr { unsafe bind(holder, $0, $1) } == 0)
+    var bound = sockaddr_in()
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let isKnown = unsafe withUnsafeMutablePointer(to: &bound) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe getsockname(holder, $0, &length) == 0 }
+    }
+    #expect(isKnown)
+    let channel = try GRPCChannel(endpoints: [.tcp(host: "127.0.0.1", port: UInt16(bigEndian: bound.sin_port))])
+    for _ in 0..<5 {
+      await #expect {
+        _ = try await channel.unary("/test.Parcels/Echo", [], timeoutNanoseconds: secondNanoseconds / 5)
+      } throws: { error in
+        (error as? GRPCError)?.fate == .unsent
+      }
     }
   }
 }

@@ -36,6 +36,8 @@ struct Parcel: ProtobufMessage {
 /// A server with a method of each behaviour, on a unix socket of its own.
 final class TestServer: Sendable {
   let path: String
+  /// The socket's own folder, if it has one.
+  private let directory: String?
   let server: GRPCServer
   let health = GRPCHealth()
   /// Calls of `Hang` that began, and that were cancelled.
@@ -46,6 +48,7 @@ final class TestServer: Sendable {
   init(_ options: GRPCServer.Options = GRPCServer.Options(), path: String? = nil) throws {
     let directory = FileManager.default.temporaryDirectory.path + "/keelson-grpc-\(UUID().uuidString.prefix(8))"
     if path == nil { try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true) }
+    self.directory = path == nil ? directory : nil
     self.path = path ?? directory + "/s.sock"
     let box = Box()
     var handlers = health.handlers
@@ -80,6 +83,8 @@ final class TestServer: Sendable {
     box.owner = self
     try server.listen(on: .unix(path: self.path))
   }
+
+  deinit { if let directory { try? FileManager.default.removeItem(atPath: directory) } }
 
   func channel(_ change: (inout GRPCChannel.Options) -> Void = { _ in }) throws -> GRPCChannel {
     var options = GRPCChannel.Options()

@@ -23,14 +23,17 @@ final class MembershipRecord: Sendable {
 
   var generation: UInt64 { claimed.generation }
 
-  /// Takes the volume over with the next generation, its members unchanged; nil when the record changed meanwhile.
-  static func claim(node: NodeContext, volume: VolumeID, record: Stored<InSyncRecord>) throws -> MembershipRecord? {
+  /// Takes the volume over with the next generation, its members unchanged; nil when the record changed meanwhile, or this node is no longer
+  /// the assigned one (`assignment` holds no more).
+  static func claim(
+    node: NodeContext, volume: VolumeID, record: Stored<InSyncRecord>, assignment: StoreCompare
+  ) throws -> MembershipRecord? {
     var next = record
     next.object.generation += 1
     next.object.nexusNode = node.name
     next.object.nexusIncarnation = node.incarnation
     let outcome = try node.store.transact(
-      StoreTransaction(compares: [record.isUnchanged], operations: [next.replacement]))
+      StoreTransaction(compares: [record.isUnchanged, assignment], operations: [next.replacement]))
     guard let revision = outcome.committedRevision else { return nil }
     return MembershipRecord(node: node, volume: volume, claimed: next.object, storeRevision: UInt64(revision))
   }

@@ -9,7 +9,7 @@ final class NodeAgent: @unchecked Sendable {
 
   private let node: NodeContext
   private let pools: [Pool]
-  private let status: NodeStatus
+  private var status: NodeStatus
   private let keeper: ReplicaKeeper
   private let lease = Mutex<LeaseKeeper?>(nil)
   /// Owns everything below.
@@ -17,10 +17,15 @@ final class NodeAgent: @unchecked Sendable {
   private var runners: [VolumeID: VolumeRunner] = [:]
   /// Volumes whose nexus is on its way out: it may still use its replica here.
   private var ending: [VolumeID: VolumeRunner] = [:]
+  /// Ways for hosts, with a nexus behind them or without; and those that are being closed.
+  private var paths: [VolumeID: VolumePath] = [:]
+  private var closing: Set<VolumeID> = []
+  private var toldPaths: [VolumeID: PathStatus] = [:]
   private var isStopping = false
   private var isFirst = true
   private var watch: (any StoreWatch)?
   private let reporter: PoolReporter
+  private let peers: PeerWatcher
 
   init(node: NodeContext, pools: [Pool], status: NodeStatus) {
     self.node = node
@@ -28,12 +33,14 @@ final class NodeAgent: @unchecked Sendable {
     self.status = status
     keeper = ReplicaKeeper(node: node, pools: pools)
     reporter = PoolReporter(node: node, pools: pools)
+    peers = PeerWatcher(node: node)
   }
 
   /// Registers the node and follows its assignments. Throws if the store refuses at once; later troubles are logged and retried.
   func start() throws {
     try retractOldStatus()
     try register()
+    node.events.record(.node, node.name, "Started", "process \(status.pid) serves with \(status.ioEngine), \(pools.count) pool(s)")
     keeper.whenMade = { [weak self] in
       guard let self else { return }
       queue.async { self.reconcile() }
@@ -65,6 +72,8 @@ final class NodeAgent: @unchecked Sendable {
         old.object.state = .starting
         old.object.message = nil
         operations.append(old.replacement)
+      } else if (try? Stored<PathStatus>(entry)) != nil, entry.key.hasPrefix(Keys.pathStatuses(node: node.name)) {
+        operations.append(.delete(key: entry.key))
       }
     }
     while !operations.isEmpty {
@@ -78,6 +87,7 @@ final class NodeAgent: @unchecked Sendable {
   private func register() throws {
     let keeper = try LeaseKeeper(store: node.store, ttlSeconds: Self.leaseSeconds) { [self] in
       node.log.write("the node's lease ran out; registering again")
+      node.events.record(.node, node.name, "LeaseLost", "its lease in the state store ran out; it registers again", isWarning: true)
       registerAgain()
     }
     let operation = StoreOperation.put(key: Keys.nodeStatus(node.name), value: status.encoded(), lease: keeper.lease.id)
@@ -130,12 +140,16 @@ final class NodeAgent: @unchecked Sendable {
     if isStopping { return }
     var replicas: [ReplicaAssignment] = []
     var nexuses: [NexusAssignment] = []
+    var standbys: [PathAssignment] = []
     do {
       for entry in try node.store.listAll(prefix: Keys.replicaAssignments(node: node.name)).entries {
         replicas.append(try Stored<ReplicaAssignment>(entry).object)
       }
       for entry in try node.store.listAll(prefix: Keys.nexusAssignments(node: node.name)).entries {
         nexuses.append(try Stored<NexusAssignment>(entry).object)
+      }
+      for entry in try node.store.listAll(prefix: Keys.pathAssignments(node: node.name)).entries {
+        standbys.append(try Stored<PathAssignment>(entry).object)
       }
     } catch {
       // Nothing is concluded from half a picture.
@@ -152,10 +166,76 @@ final class NodeAgent: @unchecked Sendable {
     for volume in runners.keys.filter({ !assigned.contains($0) }).sorted() { end(volume) }
     // A replica outlives the nexus that uses it, whatever the store says.
     keeper.reconcile(replicas) { [runners, ending] in runners[$0] == nil && ending[$0] == nil }
-    for assignment in nexuses where !assignment.deleting && runners[assignment.volumeID] == nil && ending[assignment.volumeID] == nil {
-      let runner = VolumeRunner(assignment: assignment, node: node, keeper: keeper)
-      runners[assignment.volumeID] = runner
-      runner.start()
+    for assignment in nexuses where !assignment.deleting && ending[assignment.volumeID] == nil { run(assignment) }
+    for assignment in standbys where !assigned.contains(assignment.volumeID) { stand(assignment) }
+    let wanted = assigned.union(standbys.map(\.volumeID))
+    var related: [String] = nexuses.flatMap { $0.replicas.map(\.node) }
+    for paths in nexuses.map(\.otherPaths) + standbys.map(\.otherPaths) { related += (paths ?? []).map(\.node) }
+    peers.follow(Set(related))
+    for volume in paths.keys.filter({ !wanted.contains($0) }).sorted() { close(volume) }
+  }
+
+  private func run(_ assignment: NexusAssignment) {
+    let volume = assignment.volumeID
+    if let runner = runners[volume] { return runner.update(assignment) }
+    if closing.contains(volume) { return }
+    let path =
+      paths[volume]
+      ?? VolumePath(
+        node: node, volume: volume, volumeName: assignment.volumeName, sizeBytes: assignment.sizeBytes,
+        blockSizeBytes: assignment.blockSizeBytes, pool: assignment.replicas.first { $0.node == node.name }?.pool,
+        publications: assignment.publications, otherPaths: assignment.otherPaths ?? [])
+    paths[volume] = path
+    if toldPaths.removeValue(forKey: volume) != nil { node.withdraw(Keys.pathStatus(node: node.name, volume)) }
+    let runner = VolumeRunner(assignment: assignment, node: node, keeper: keeper, path: path)
+    runners[volume] = runner
+    runner.update(assignment)
+    runner.start()
+  }
+
+  /// Serves a volume's subsystem without its nexus; a nexus that was here leaves first.
+  private func stand(_ assignment: PathAssignment) {
+    let volume = assignment.volumeID
+    if runners[volume] != nil || ending[volume] != nil || closing.contains(volume) { return }
+    let path =
+      paths[volume]
+      ?? VolumePath(
+        node: node, volume: volume, volumeName: assignment.volumeName, sizeBytes: assignment.sizeBytes,
+        blockSizeBytes: assignment.blockSizeBytes, pool: assignment.pool, publications: assignment.publications,
+        otherPaths: assignment.otherPaths ?? [])
+    if paths.updateValue(path, forKey: volume) == nil {
+      // What an earlier run of this node said of a nexus that has moved since.
+      node.withdraw(Keys.nexusStatus(node: node.name, volume))
+    }
+    path.openAsStandby()
+    path.setOtherPaths(assignment.otherPaths ?? [])
+    path.grow(toSizeBytes: assignment.sizeBytes)
+    path.admit(assignment.publications) { [weak self] in
+      guard let self else { return }
+      queue.async { self.tellStanding(path) }
+    }
+    tellStanding(path)
+  }
+
+  private func tellStanding(_ path: VolumePath) {
+    guard paths[path.volume] === path, runners[path.volume] == nil, path.isOpen else { return }
+    let status = PathStatus(volumeID: path.volume, hosts: path.hosts)
+    if toldPaths.updateValue(status, forKey: path.volume) == status { return }
+    node.publish(status, at: Keys.pathStatus(node: node.name, path.volume))
+  }
+
+  /// Ends a volume's path, once its nexus is gone. Its hosts' commands may take a while.
+  private func close(_ volume: VolumeID) {
+    guard runners[volume] == nil, ending[volume] == nil, let path = paths.removeValue(forKey: volume) else { return }
+    closing.insert(volume)
+    DispatchQueue.global().async { [self] in
+      path.close()
+      queue.async {
+        self.closing.remove(volume)
+        self.toldPaths[volume] = nil
+        self.node.withdraw(Keys.pathStatus(node: self.node.name, volume))
+        self.reconcile()
+      }
     }
   }
 
@@ -178,8 +258,41 @@ final class NodeAgent: @unchecked Sendable {
 
   // MARK: Stop
 
+  private static let handOverNanoseconds: UInt64 = 5_000_000_000
+
+  /// Says that this node is going, and waits, not for long, until other nodes have taken over what it serves and they can.
+  private func handNexusesOver() {
+    guard let lease = lease.withLock({ $0?.lease.id }) else { return }
+    queue.sync { status.state = .stopping }
+    let stopping = queue.sync { status }
+    do {
+      _ = try node.store.transact(
+        StoreTransaction(operations: [.put(key: Keys.nodeStatus(node.name), value: stopping.encoded(), lease: lease)]))
+      let end = BootClock.nanoseconds() + Self.handOverNanoseconds
+      while BootClock.nanoseconds() < end, try hasSuccessors() { usleep(50_000) }
+    } catch {
+      node.log.write("stopping without handing over: \(error)")
+    }
+  }
+
+  /// Whether somebody leads, and some nexus here could be served by a node that stays.
+  private func hasSuccessors() throws -> Bool {
+    guard try node.store.get(Keys.controllerLease) != nil else { return false }
+    for entry in try node.store.listAll(prefix: Keys.nexusAssignments(node: node.name)).entries {
+      let assignment = try Stored<NexusAssignment>(entry).object
+      guard !assignment.deleting, let record = try node.store.object(InSyncRecord.self, at: Keys.inSync(assignment.volumeID))?.object
+      else { continue }
+      for replica in assignment.replicas where replica.node != node.name && record.members.contains(replica.id) {
+        if try node.store.object(NodeStatus.self, at: Keys.nodeStatus(replica.node))?.object.state == .ready { return true }
+      }
+    }
+    return false
+  }
+
   /// Stops in order: the nexuses here, then, once the nexuses elsewhere have let go (or had time to), the replicas.
   func stop() {
+    handNexusesOver()
+    peers.stop()
     let (running, watch) = queue.sync {
       isStopping = true
       return ((Array(runners.values) + ending.values), self.watch)
@@ -194,6 +307,8 @@ final class NodeAgent: @unchecked Sendable {
     // Other nodes may be stopping too: their nexuses end cleanly if their replicas here live a little longer.
     for _ in 0..<30 where node.target.connectionCount(usingReplicas: true) > 0 { usleep(100_000) }
     queue.sync { keeper.stop() }
+    node.events.record(.node, node.name, "Stopped", "it ended in good order")
+    node.events.flush()
     node.drainStatus()
     lease.withLock { $0?.revoke() }
   }

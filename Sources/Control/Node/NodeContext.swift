@@ -17,6 +17,7 @@ final class NodeContext: Sendable {
   /// For the host side, one per reactor.
   let transports: [ReactorBound<TransportContext>]
   let log: NodeLog
+  let events: EventLog
   private let outbox: StatusOutbox
   /// What was last said of each pool.
   private let publishedPools = Mutex<[String: PoolStatus]>([:])
@@ -30,6 +31,7 @@ final class NodeContext: Sendable {
     self.target = target
     self.reactors = reactors
     self.log = log
+    events = EventLog(store: store, source: name)
     outbox = StatusOutbox(store: store, log: log)
     transports = reactors.map { $0.call { ReactorBound(TransportContext(reactor: $0)) } }
   }

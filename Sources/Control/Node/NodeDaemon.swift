@@ -129,7 +129,8 @@ public final class NodeDaemon {
       addresses: addresses.map {
         TransportAddress(adrfam: $0.family == .ipv6 ? "ipv6" : "ipv4", traddr: $0.host, trsvcid: "\($0.port)")
       },
-      ioEngine: reactors[0].engineKind.rawValue, state: .ready, startedAt: .now)
+      ioEngine: reactors[0].engineKind.rawValue, state: .ready, startedAt: .now,
+      topology: options.topology.isEmpty ? nil : options.topology)
   }
 }
 

@@ -23,11 +23,13 @@ public struct NodeOptions: Equatable, Sendable {
   public var discoveryPort: UInt16?
   /// The processors that reactors are bound to, one each, in order; empty leaves them to the kernel.
   public var processors: [Int]
+  /// Where the node stands: zone, rack, or any other label.
+  public var topology: [String: String]
 
   public init(
     name: String, store: StoreLocation, listen: SocketAddress, advertise: SocketAddress? = nil, peer: SocketAddress? = nil,
     pools: [PoolOption] = [], reactorCount: Int = 1, engine: IOEngineChoice = .auto, spinNanoseconds: UInt64 = 30_000,
-    discoveryPort: UInt16? = standardDiscoveryPort, processors: [Int] = []
+    discoveryPort: UInt16? = standardDiscoveryPort, processors: [Int] = [], topology: [String: String] = [:]
   ) {
     precondition(reactorCount > 0)
     precondition(processors.isEmpty || processors.count == reactorCount, "one processor for each reactor")
@@ -42,6 +44,7 @@ public struct NodeOptions: Equatable, Sendable {
     self.spinNanoseconds = spinNanoseconds
     self.discoveryPort = discoveryPort
     self.processors = processors
+    self.topology = topology
   }
 
   /// The configuration of the reactor with that index.

@@ -30,7 +30,11 @@ final class PoolReporter {
       // Others publish too, when they change a pool: what is logged is what was not seen here.
       let last = seen[pool.name]
       let isUrgent = last.map { $0.state != status.state || $0.message != status.message || $0.errors != status.errors } ?? false
-      if isUrgent, let last, let line = Self.line(status, after: last) { node.log.write("pool \(pool.name): \(line)") }
+      if isUrgent, let last, let line = Self.line(status, after: last) {
+        node.log.write("pool \(pool.name): \(line)")
+        node.events.record(
+          .pool, "\(node.name).\(pool.name)", status.state == .faulted ? "Faulted" : "DeviceError", line, isWarning: true)
+      }
       if !isUrgent && last != nil && ticks % Self.usageIntervals != 0 { continue }
       seen[pool.name] = status
       if node.publishedStatus(ofPool: pool.name) == status { continue }

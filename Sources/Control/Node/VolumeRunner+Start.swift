@@ -13,6 +13,18 @@ extension VolumeRunner {
   /// The nexus begins as soon as the volume is claimed in the store, whatever can be reached: who may serve, and without whom, is its
   /// decision (R2, R3, R7).
   func startNexus() throws -> Bool {
+    guard let assigned = try node.store.object(NexusAssignment.self, at: Keys.nexusAssignment(node: node.name, assignment.volumeID)) else {
+      // Another node's by now; the agent will hear of it.
+      publish(.starting, "it is no longer assigned to this node")
+      return false
+    }
+    if assigned.object.deleting { return false }
+    if assigned.object.handsOver == true, !ignoresHandOver {
+      // What an earlier run of this process was told.
+      handOver()
+      return false
+    }
+    assignment = assigned.object
     guard let record = try node.store.object(InSyncRecord.self, at: Keys.inSync(assignment.volumeID)) else { return false }
     if record.object.generation == 0 {
       // A new volume begins with all its replicas: one that is still being made has missed nothing yet.
@@ -24,7 +36,10 @@ extension VolumeRunner {
         return false
       }
     }
-    guard let claim = try MembershipRecord.claim(node: node, volume: assignment.volumeID, record: record) else { return false }
+    guard
+      let claim = try MembershipRecord.claim(
+        node: node, volume: assignment.volumeID, record: record, assignment: assigned.isUnchanged)
+    else { return false }
     held.withLock { $0 = claim }
     begin(claim)
     return true
@@ -55,14 +70,6 @@ extension VolumeRunner {
     }
   }
 
-  /// Where its local replica is, so that a local write never changes threads.
-  var reactorPosition: Int {
-    guard let local = assignment.replicas.first(where: { $0.node == node.name }) else {
-      return node.reactorPosition(of: assignment.volumeID)
-    }
-    return node.reactorPosition(ofPool: local.pool)
-  }
-
   private func configuration(_ claim: MembershipRecord, nexusID: PoolIdentifier) -> NexusConfiguration {
     let record = claim.claimed
     var absent = record.out.filter { !record.members.contains($0.id) }
@@ -79,11 +86,14 @@ extension VolumeRunner {
       minInSync: assignment.effectiveMinInSync)
     configuration.confirmedGeneration = record.confirmedGeneration ?? 0
     configuration.snapshots = record.volumeSnapshots
+    // Those on nodes that are known to be dead are not waited for as long as those that may just be starting.
+    let missing = assignment.replicas.filter { record.members.contains($0.id) && isLost($0.node) }
+    if !missing.isEmpty { configuration.graceNanoseconds = Self.graceWithoutLostNanoseconds }
     return configuration
   }
 
   private func begin(_ claim: MembershipRecord) {
-    let position = reactorPosition
+    let position = path.reactorPosition
     let (reactor, transport) = (node.reactors[position], node.transports[position])
     let nexusID = PoolIdentifier.random()
     let configuration = configuration(claim, nexusID: nexusID)
@@ -104,11 +114,15 @@ extension VolumeRunner {
       return (ReactorBound(nexus), ReactorBound(surroundings), links.map { ReactorBound($0) })
     }
     serving = Serving(
-      record: claim, reactor: reactor, nexus: parts.0, surroundings: parts.1, links: parts.2,
-      description: node.description(
-        name: NQN.volume(assignment.volumeID), identifier: Identifier128(assignment.volumeID.description)!,
-        sizeBytes: assignment.sizeBytes, blockSizeBytes: assignment.blockSizeBytes, allowedHosts: .any))
+      record: claim, reactor: reactor, nexus: parts.0, surroundings: parts.1, links: parts.2)
     publish(.starting, "claiming its replicas")
+  }
+
+  private func isLost(_ name: String) -> Bool {
+    guard name != node.name else { return false }
+    if assignment.lostNodes?.contains(name) == true { return true }
+    // Only a store that says so is believed.
+    do { return try node.store.get(Keys.nodeStatus(name)) == nil } catch { return false }
   }
 
   // MARK: Paths
@@ -117,12 +131,9 @@ extension VolumeRunner {
   func updatePath(_ serving: Serving, _ report: NexusReport) {
     if report.state == .serving {
       serving.isOut = false
-      if serving.isPublished { return setPath(.optimized, serving) }
+      if serving.isPublished { return path.setState(.optimized) }
       serving.isPublished = true
-      node.target.add(
-        serving.description, device: ReactorBound(serving.nexus.value), onReactor: serving.reactor.index, isDiscoverable: true,
-        usesReplicaArena: false)
-      return
+      return path.serve(ReactorBound(serving.nexus.value))
     }
     guard serving.isPublished, !serving.isOut else { return }
     serving.isOut = true
@@ -131,16 +142,8 @@ extension VolumeRunner {
     // As long as a command would wait inside.
     queue.asyncAfter(deadline: .now() + .nanoseconds(Int(serving.nexus.value.configuration.patienceNanoseconds))) { [self] in
       guard let current = self.serving, current === serving, current.isOut, current.outages == outage else { return }
-      setPath(.inaccessible, current)
+      path.setState(.inaccessible)
     }
-  }
-
-  private func setPath(_ state: ANAState, _ serving: Serving) {
-    guard serving.anaState != state, var namespace = serving.description.namespace else { return }
-    serving.anaState = state
-    namespace.anaState = state
-    node.target.setNamespace(namespace, of: name)
-    node.log.write("volume \(assignment.volumeName): its path is \(state == .optimized ? "optimized" : "inaccessible")")
   }
 }
 

@@ -13,11 +13,15 @@ final class VolumeRunner: @unchecked Sendable {
   static let retryMilliseconds = 500
   /// How long a stop waits for the store to commit what commands depend on.
   static let stopPatienceNanoseconds = 6_000_000_000
+  /// How long a start waits for the in-sync replicas of nodes that were lost.
+  static let graceWithoutLostNanoseconds: UInt64 = 500_000_000
   /// While a replica is being made equal, how far it is is looked at this often.
   private static let progressSeconds = 1.0
 
   let node: NodeContext
   let keeper: ReplicaKeeper
+  /// Where hosts come in; it was there before the nexus and is there after it.
+  let path: VolumePath
   let queue: DispatchQueue
   /// Apart from `queue`: a stop waits for commands, and those may wait for a commit.
   let commits: DispatchQueue
@@ -27,9 +31,14 @@ final class VolumeRunner: @unchecked Sendable {
   var told: NexusReport?
   var troubles: [ReplicaID: String] = [:]
   var past: RebuildHistory
+  let tending = VolumeTending()
   /// The last claim made, for a stop that cannot wait for the store.
   let held = Mutex<MembershipRecord?>(nil)
   private(set) var isStopping = false
+  /// The nexus was ended for another node to take over.
+  var hasHandedOver = false
+  /// Nobody took over in time, so it serves although it was told not to.
+  var ignoresHandOver = false
   private var firstAttempt: UInt64?
   private var lastStatus: NexusStatus?
   private var isLookDue = false
@@ -41,28 +50,26 @@ final class VolumeRunner: @unchecked Sendable {
     let nexus: ReactorBound<Nexus>
     let surroundings: ReactorBound<VolumeSurroundings>
     let links: [ReactorBound<ReplicaLink>]
-    let description: SubsystemDescription
-    /// Whether hosts can connect; from the first moment of service on.
+    /// Whether it has served, and hosts' commands reach it.
     var isPublished = false
-    var anaState = ANAState.optimized
     /// Counts the times that service ended, to know late timers.
     var outages = 0
     var isOut = false
 
     init(
       record: MembershipRecord, reactor: ReactorReference, nexus: ReactorBound<Nexus>, surroundings: ReactorBound<VolumeSurroundings>,
-      links: [ReactorBound<ReplicaLink>], description: SubsystemDescription
+      links: [ReactorBound<ReplicaLink>]
     ) {
       self.record = record
       self.reactor = reactor
       self.nexus = nexus
       self.surroundings = surroundings
       self.links = links
-      self.description = description
     }
   }
 
-  init(assignment: NexusAssignment, node: NodeContext, keeper: ReplicaKeeper) {
+  init(assignment: NexusAssignment, node: NodeContext, keeper: ReplicaKeeper, path: VolumePath) {
+    self.path = path
     self.assignment = assignment
     self.node = node
     self.keeper = keeper
@@ -70,8 +77,6 @@ final class VolumeRunner: @unchecked Sendable {
     queue = DispatchQueue(label: "keelson.volume.\(assignment.volumeID)")
     commits = DispatchQueue(label: "keelson.commit.\(assignment.volumeID)")
   }
-
-  var name: QualifiedName { QualifiedName(NQN.volume(assignment.volumeID))! }
 
   /// Begins, and goes on trying until `stop`.
   func start() {
@@ -84,8 +89,8 @@ final class VolumeRunner: @unchecked Sendable {
     }
   }
 
-  private func attempt() {
-    guard serving == nil, !isStopping else { return }
+  func attempt() {
+    guard serving == nil, !isStopping, !hasHandedOver else { return }
     let began = firstAttempt ?? Clock.monotonicNanoseconds()
     firstAttempt = began
     do {
@@ -107,6 +112,7 @@ final class VolumeRunner: @unchecked Sendable {
   func nexusChanged(_ report: NexusReport, generation: UInt64) {
     guard let serving, serving.record.generation == generation, !isStopping else { return }
     told = report
+    tend()
     if report.state == .fenced {
       publish(.blocked, "another nexus owns the volume")
       return restart("another nexus owns the volume")
@@ -164,12 +170,12 @@ final class VolumeRunner: @unchecked Sendable {
   }
 
   /// Hosts first, then the nexus with what it has under way, then its doors.
-  private func tearDown(isInOrder: Bool) {
+  func tearDown(isInOrder: Bool) {
     guard let serving else { return }
     self.serving = nil
     // The nexus does not own its surroundings, and has events until nothing of it is under way any more.
     withExtendedLifetime(serving) {
-      if serving.isPublished { node.target.remove(name) }
+      if serving.isPublished { path.withdrawNexus() }
       if !isInOrder { serving.record.abandon() }
       let (nexus, surroundings) = (serving.nexus, serving.surroundings)
       _ = serving.reactor.callAsynchronously { (_, done: @escaping @Sendable (Bool) -> Void) in
@@ -184,6 +190,7 @@ final class VolumeRunner: @unchecked Sendable {
       serving.reactor.call { _ in surroundings.value.nexus = nil }
     }
     told = nil
+    tending.reset()
     troubles = [:]
     past.close()
   }
@@ -193,14 +200,28 @@ final class VolumeRunner: @unchecked Sendable {
   func publish(
     _ state: NexusStatus.State, _ message: String? = nil, replicas: [NexusStatus.Replica]? = nil, rebuilds: [RebuildStatus]? = nil
   ) {
-    let status = NexusStatus(
+    var status = NexusStatus(
       volumeID: assignment.volumeID, state: state, message: message, generation: serving?.record.generation ?? 0,
       replicas: replicas ?? lastStatus?.replicas ?? [], rebuilds: rebuilds ?? past.all)
+    status.hosts = path.hosts
+    if hasHandedOver { status.handedOver = true }
+    describeTending(in: &status)
+    publish(status)
+  }
+
+  /// The same as before, with the hosts that are admitted now.
+  func publishHosts() {
+    guard var status = lastStatus else { return }
+    status.hosts = path.hosts
+    publish(status)
+  }
+
+  private func publish(_ status: NexusStatus) {
     if status == lastStatus { return }
     let isNews = status.state != lastStatus?.state || status.message != lastStatus?.message
     lastStatus = status
     node.publish(status, at: Keys.nexusStatus(node: node.name, assignment.volumeID))
-    if isNews { node.log.write("volume \(assignment.volumeName) is \(state.rawValue)\(message.map { ": \($0)" } ?? "")") }
+    if isNews { node.log.write("volume \(assignment.volumeName) is \(status.state.rawValue)\(status.message.map { ": \($0)" } ?? "")") }
   }
 }
 
@@ -208,6 +229,8 @@ final class VolumeRunner: @unchecked Sendable {
 struct NexusReport: Sendable {
   let state: Nexus.State
   let members: [NexusMember]
+  let sizeBytes: UInt64
+  let snapshots: [VolumeSnapshot]
   let rebuilds: [Rebuild]
   /// Commands that were told to look elsewhere (R12).
   let impatientCommands: UInt64
@@ -220,6 +243,8 @@ extension NexusReport {
   init(_ nexus: Nexus) {
     state = nexus.state
     members = nexus.members
+    sizeBytes = nexus.sizeBytes
+    snapshots = nexus.snapshots
     rebuilds = nexus.rebuilds
     impatientCommands = nexus.impatientCommands
     nowNanoseconds = Clock.monotonicNanoseconds()

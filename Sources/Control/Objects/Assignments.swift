@@ -81,7 +81,8 @@ public struct NexusAssignment: StoredObject {
   }
 
   enum CodingKeys: String, CodingKey {
-    case volumeID, volumeName, sizeBytes, blockSizeBytes, minInSync, replicas, deleting, wantedSizeBytes
+    case volumeID, volumeName, sizeBytes, blockSizeBytes, minInSync, replicas, deleting, wantedSizeBytes, publications, otherPaths
+    case handsOver, lostNodes
     case snapshotList = "snapshots"
   }
 
@@ -89,11 +90,20 @@ public struct NexusAssignment: StoredObject {
     get { snapshotList ?? [] }
     set { snapshotList = newValue.isEmpty ? nil : newValue }
   }
+  /// The hosts that may connect; absent for any.
+  public var publications: [Publication]?
+  /// The other ways to the volume, which discovery tells of too. Absent for none.
+  public var otherPaths: [PathAddress]?
+  /// The nexus is to stop serving in good order and say so: another node is about to take over. Absent for no.
+  public var handsOver: Bool?
+  /// Nodes that were found dead when the nexus was assigned: it does not wait for their replicas. Absent for none.
+  public var lostNodes: [String]?
 
   public init(
     volumeID: VolumeID, volumeName: String, sizeBytes: UInt64, blockSizeBytes: UInt32, minInSync: Int? = nil, replicas: [Replica],
-    deleting: Bool = false
+    deleting: Bool = false, publications: [Publication]? = nil
   ) {
+    self.publications = publications
     self.volumeID = volumeID
     self.volumeName = volumeName
     self.sizeBytes = sizeBytes
@@ -108,4 +118,44 @@ public struct NexusAssignment: StoredObject {
 
   /// The node of one of its replicas.
   public func node(of replica: ReplicaID) -> String? { replicas.first { $0.id == replica }?.node }
+}
+
+/// Where a node's target is reached by hosts.
+public struct PathAddress: Codable, Equatable, Sendable {
+  public var node: String
+  public var address: TransportAddress
+
+  public init(node: String, address: TransportAddress) {
+    self.node = node
+    self.address = address
+  }
+}
+
+/// A node that serves a volume's subsystem without its nexus, so that hosts have a way to turn to (R19). At `assign/<node>/path/<volumeID>`.
+public struct PathAssignment: StoredObject {
+  public static let kind = "path assignment"
+
+  public var volumeID: VolumeID
+  public var volumeName: String
+  public var sizeBytes: UInt64
+  public var blockSizeBytes: UInt32
+  /// The pool with the volume's replica on that node; absent if there is none.
+  public var pool: String?
+  /// The hosts that may connect; absent for any.
+  public var publications: [Publication]?
+  /// The other ways to the volume, the one through the nexus included. Absent for none.
+  public var otherPaths: [PathAddress]?
+
+  public init(
+    volumeID: VolumeID, volumeName: String, sizeBytes: UInt64, blockSizeBytes: UInt32, pool: String?, publications: [Publication]? = nil,
+    otherPaths: [PathAddress]? = nil
+  ) {
+    self.volumeID = volumeID
+    self.volumeName = volumeName
+    self.sizeBytes = sizeBytes
+    self.blockSizeBytes = blockSizeBytes
+    self.pool = pool
+    self.publications = publications
+    self.otherPaths = otherPaths
+  }
 }

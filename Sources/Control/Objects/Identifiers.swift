@@ -47,6 +47,9 @@ public enum NQN {
   /// The subsystem of one replica, for its nexus alone.
   public static func replica(_ id: ReplicaID) -> String { "\(authority):replica:\(id)" }
 
+  /// The host name under which a node looks after its peers.
+  public static func node(_ name: String) -> String { "\(authority):node:\(name)" }
+
   /// The host name under which a volume's nexus connects to its replicas.
   public static func nexus(_ id: VolumeID) -> String { "\(authority):nexus:\(id)" }
 }

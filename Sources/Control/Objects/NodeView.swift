@@ -6,9 +6,17 @@ public struct NodeView: Encodable, Equatable, Sendable {
   /// "starting", "ready", "stopping", or "down": it has left traces but does not run.
   public var state: String
   public var addresses: [TransportAddress]
+  /// Nothing new is placed on it.
+  public var isCordoned: Bool
+  /// What is on it moves to other nodes.
+  public var isDraining: Bool
+  public var labels: [String: String]
 
   enum CodingKeys: String, CodingKey {
     case name, pid, state, addresses
+    case isCordoned = "cordoned"
+    case isDraining = "draining"
+    case labels
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -17,6 +25,9 @@ public struct NodeView: Encodable, Equatable, Sendable {
     try container.encode(pid, forKey: .pid)
     try container.encode(state, forKey: .state)
     try container.encode(addresses, forKey: .addresses)
+    try container.encode(isCordoned, forKey: .isCordoned)
+    try container.encode(isDraining, forKey: .isDraining)
+    try container.encode(labels, forKey: .labels)
   }
 
   /// All nodes that run, have pools or have assignments, by name.
@@ -24,8 +35,10 @@ public struct NodeView: Encodable, Equatable, Sendable {
     let names = Set(cluster.nodes.map(\.object.name)).union(cluster.pools.map(\.node)).union(cluster.replicaAssignments.map(\.node))
     return names.sorted().map { name in
       let status = cluster.node(name)
+      let spec = cluster.nodeSpec(name)
       return NodeView(
-        name: name, pid: status?.pid, state: status?.state.rawValue ?? "down", addresses: status?.addresses ?? [])
+        name: name, pid: status?.pid, state: status?.state.rawValue ?? "down", addresses: status?.addresses ?? [],
+        isCordoned: spec?.isCordoned ?? false, isDraining: spec?.isDraining ?? false, labels: cluster.labels(ofNode: name))
     }
   }
 }

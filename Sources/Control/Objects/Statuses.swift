@@ -32,9 +32,12 @@ public struct NodeStatus: StoredObject {
   public var ioEngine: String
   public var state: State
   public var startedAt: Date
+  /// Where it stands, as its process was told: `--topology`. Absent for nothing said.
+  public var topology: [String: String]?
 
   public init(
-    name: String, pid: Int32, incarnation: String, addresses: [TransportAddress], ioEngine: String, state: State, startedAt: Date
+    name: String, pid: Int32, incarnation: String, addresses: [TransportAddress], ioEngine: String, state: State, startedAt: Date,
+    topology: [String: String]? = nil
   ) {
     self.name = name
     self.pid = pid
@@ -43,6 +46,7 @@ public struct NodeStatus: StoredObject {
     self.ioEngine = ioEngine
     self.state = state
     self.startedAt = Date(timeIntervalSince1970: startedAt.timeIntervalSince1970.rounded(.down))
+    self.topology = topology
   }
 }
 
@@ -253,6 +257,10 @@ public struct NexusStatus: StoredObject {
   public var generation: UInt64
   public var subnqn: String
   public var replicas: [Replica]
+  /// The hosts that it admits; others are out, and their commands settled. Absent while it admits any.
+  public var hosts: [Publication]?
+  /// It has stopped in good order, and another node may take over. Absent for no.
+  public var handedOver: Bool?
   /// Under way and over, the oldest first; at most `maximumRebuilds`. Absent for none.
   private var rebuildList: [RebuildStatus]?
   private var troubleList: [SnapshotTrouble]?
@@ -263,7 +271,7 @@ public struct NexusStatus: StoredObject {
   public static let maximumRebuilds = 24
 
   enum CodingKeys: String, CodingKey {
-    case volumeID, state, message, generation, subnqn, replicas, growthTrouble
+    case volumeID, state, message, generation, subnqn, replicas, hosts, handedOver, growthTrouble
     case rebuildList = "rebuilds"
     case troubleList = "snapshotTroubles"
     case deletedList = "deletedSnapshots"

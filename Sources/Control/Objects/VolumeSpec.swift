@@ -24,11 +24,16 @@ public struct VolumeSpec: StoredObject {
   public var createdAt: Date
   /// The volume is to go. Never taken back.
   public var deleting: Bool
+  /// The hosts that may use it; absent while any host may.
+  public var publications: [Publication]?
+  /// The node that shall serve it while it can; absent for any.
+  public var preferredNexus: String?
 
   public init(
     id: VolumeID = VolumeID(), name: String, sizeBytes: UInt64, replicaCount: Int, blockSizeBytes: UInt32 = 512, minInSync: Int? = nil,
-    isThick: Bool = false, source: VolumeSource? = nil, createdAt: Date, deleting: Bool = false
+    isThick: Bool = false, source: VolumeSource? = nil, createdAt: Date, deleting: Bool = false, publications: [Publication]? = nil
   ) {
+    self.publications = publications
     self.id = id
     self.name = name
     self.sizeBytes = sizeBytes

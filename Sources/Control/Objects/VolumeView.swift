@@ -60,7 +60,10 @@ public struct VolumeView: Encodable, Equatable, Sendable {
   /// Nil until the volume is placed.
   public var nexus: Nexus?
   public var replicas: [Replica]
+  /// The one through the nexus first.
   public var paths: [Path]
+  /// The hosts that may use it; nil while any host may.
+  public var publications: [Publication]?
   /// Under way and over, the oldest first.
   public var rebuilds: [RebuildStatus]
   /// What there is to say when the volume is not healthy.
@@ -70,7 +73,7 @@ public struct VolumeView: Encodable, Equatable, Sendable {
     case name, id, size
     case blockSize = "block_size"
     case isThick = "thick"
-    case state, nexus, replicas, paths, rebuilds, message
+    case state, nexus, replicas, paths, publications, rebuilds, message
   }
 
   public init(_ spec: VolumeSpec, in cluster: ClusterState) {
@@ -82,6 +85,7 @@ public struct VolumeView: Encodable, Equatable, Sendable {
     replicas = []
     paths = []
     rebuilds = []
+    publications = spec.publications
     let note = cluster.note(volumeName: spec.name)?.object.message
     guard let assignment = cluster.nexusAssignments(of: spec.id).first else {
       state = .blocked
@@ -113,6 +117,7 @@ public struct VolumeView: Encodable, Equatable, Sendable {
     }
     if state == .healthy, replicas.contains(where: { $0.state != .inSync }) { state = .degraded }
     if let text = status?.message { messages.append(text) }
+    if let text = status?.growthTrouble { messages.append(text) }
     if state != .healthy { messages += replicas.compactMap(\.explanation) }
     rebuilds = (running == nil ? cluster.nexusStatus(node: node, spec.id) : status)?.rebuilds ?? []
     message = messages.isEmpty ? nil : messages.joined(separator: "; ")
@@ -123,6 +128,14 @@ public struct VolumeView: Encodable, Equatable, Sendable {
         Path(
           trtype: "tcp", adrfam: address.adrfam, traddr: address.traddr, trsvcid: address.trsvcid, subnqn: NQN.volume(spec.id),
           node: node, anaState: isServed ? "optimized" : "inaccessible"))
+    }
+    for standby in cluster.pathAssignments(of: spec.id) {
+      // Those for other nodes are not for hosts.
+      guard let address = cluster.node(standby.node)?.addresses.first else { continue }
+      paths.append(
+        Path(
+          trtype: "tcp", adrfam: address.adrfam, traddr: address.traddr, trsvcid: address.trsvcid, subnqn: NQN.volume(spec.id),
+          node: standby.node, anaState: "inaccessible"))
     }
   }
 

@@ -99,12 +99,15 @@ public final class Controller: Sendable {
     var lastOwnRevision = revision
     try following(prefix: "", from: page.revision + 1) { watch in
       var random = SystemRandomNumberGenerator()
+      var judge = LossJudge()
       while !signal.isStopped {
         guard mirror[Keys.controllerLease]?.modRevision == revision else {
           log("controller: \(name) no longer leads")
           return
         }
-        for step in Reconciler.reconcile(ClusterState(mirror.entries), using: &random) {
+        var state = ClusterState(mirror.entries)
+        state.reached = judge.judge(state)
+        for step in Reconciler.reconcile(state, using: &random) {
           var transaction = step.transaction
           transaction.compares.append(.modRevision(key: Keys.controllerLease, equals: revision))
           // A refusal means that the store is ahead of the mirror; the watch will tell.
@@ -114,7 +117,7 @@ public final class Controller: Sendable {
           }
         }
         repeat {
-          if let batch = try watch.next(timeoutNanoseconds: nil) { mirror.apply(batch) }
+          if let batch = try watch.next(timeoutNanoseconds: judge.nextLookNanoseconds) { mirror.apply(batch) }
         } while mirror.revision < lastOwnRevision
       }
     }

@@ -27,7 +27,7 @@ public enum Reconciler {
         let (step, isPlaced) = create(volume, state, using: &random)
         if let step { steps.append(step) }
         hasPlaced = hasPlaced || isPlaced
-      } else if let step = tend(volume, state) {
+      } else if let step = steer(volume, state) {
         steps.append(step)
       }
     }
@@ -64,14 +64,15 @@ public enum Reconciler {
       NexusAssignment.Replica(id: ReplicaID(uuid: .random(using: &random)), node: $0.node, pool: $0.pool)
     }
     let nexusNode = choices[0].node
-    let nexus = NexusAssignment(
+    let assignment = NexusAssignment(
       volumeID: spec.id, volumeName: spec.name, sizeBytes: spec.sizeBytes, blockSizeBytes: spec.blockSizeBytes,
-      minInSync: spec.minInSync, replicas: replicas)
+      minInSync: spec.minInSync, replicas: replicas, publications: spec.publications)
+    let plan = NexusPlan(spec, assignment, on: nexusNode, state)
     let record = InSyncRecord(
       generation: 0, setVersion: 1, nexusNode: nexusNode, nexusIncarnation: "", members: replicas.map(\.id),
       sizeBytes: spec.sizeBytes)
     var operations: [StoreOperation] = [
-      .put(key: Keys.nexusAssignment(node: nexusNode, spec.id), value: nexus.encoded()),
+      .put(key: Keys.nexusAssignment(node: nexusNode, spec.id), value: plan.nexus.encoded()),
       .put(key: Keys.inSync(spec.id), value: record.encoded()),
     ]
     for replica in replicas {
@@ -82,8 +83,9 @@ public enum Reconciler {
       operations.append(.put(key: Keys.replicaAssignment(node: replica.node, replica.id), value: assignment.encoded()))
     }
     operations.append(.delete(key: Keys.volumeNote(name: spec.name)))
-    let transaction = StoreTransaction(
-      compares: [volume.isUnchanged, .absent(key: Keys.inSync(spec.id))], operations: operations)
+    var compares = [volume.isUnchanged, .absent(key: Keys.inSync(spec.id))]
+    plan.writePaths(&compares, &operations, state)
+    let transaction = StoreTransaction(compares: compares, operations: operations)
     let places = choices.map(\.node).joined(separator: ", ")
     return (Step(transaction: transaction, reason: "volume \(spec.name): placed on \(places), served by \(nexusNode)"), true)
   }
@@ -113,11 +115,12 @@ public enum Reconciler {
       let names = waiting.map { nodeText($0.node, state) }.joined(separator: ", ")
       return note(volume, .deleting, "waiting for \(names) to delete its replica", state)
     }
+    let paths = state.pathAssignments(of: spec.id)
     let compares =
-      [volume.isUnchanged] + nexuses.map(\.stored.isUnchanged) + replicas.map(\.stored.isUnchanged)
+      [volume.isUnchanged] + nexuses.map(\.stored.isUnchanged) + replicas.map(\.stored.isUnchanged) + paths.map(\.stored.isUnchanged)
       + nexuses.map { .absent(key: Keys.nexusStatus(node: $0.node, spec.id)) }
     let keys =
-      nexuses.map(\.stored.key) + replicas.map(\.stored.key) + [
+      nexuses.map(\.stored.key) + replicas.map(\.stored.key) + paths.map(\.stored.key) + [
         Keys.inSync(spec.id), volume.key, Keys.volumeNote(name: spec.name),
       ]
     let transaction = StoreTransaction(compares: compares, operations: keys.map { .delete(key: $0) })

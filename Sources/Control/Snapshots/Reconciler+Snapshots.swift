@@ -13,18 +13,6 @@ extension Reconciler {
     nexus.wantedSizeBytes = spec.sizeBytes > nexus.sizeBytes ? spec.sizeBytes : nil
   }
 
-  /// Tells the nexus; nil if it knows.
-  static func tend(_ volume: Stored<VolumeSpec>, _ state: ClusterState) -> Step? {
-    let nexuses = state.nexusAssignments(of: volume.object.id)
-    guard nexuses.count == 1, var stored = nexuses.first?.stored, !stored.object.deleting else { return nil }
-    let before = stored.object
-    want(of: volume.object, state, in: &stored.object)
-    if stored.object == before { return nil }
-    return Step(
-      transaction: StoreTransaction(compares: [volume.isUnchanged, stored.isUnchanged], operations: [stored.replacement]),
-      reason: "volume \(volume.object.name): its nexus is told of snapshots and size")
-  }
-
   /// What hosts see.
   static func servedSizeBytes(_ nexus: NexusAssignment, _ state: ClusterState) -> UInt64 {
     state.inSync(nexus.volumeID)?.object.sizeBytes ?? nexus.sizeBytes

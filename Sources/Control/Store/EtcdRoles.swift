@@ -5,7 +5,7 @@ import Protobuf
 /// Users and roles of an etcd cluster that hold each process to its own keys: the layout of `Keys`, which is by writer, as permissions.
 ///
 /// All read everything below `keelson/`, in which there are no secrets. The controller writes everything, an operator what is wanted
-/// (`spec/`), a node its own status, the in-sync records and leases, a reader nothing.
+/// (`spec/`), a node its own status and events, the in-sync records and leases, a reader nothing.
 public struct EtcdRoles: Sendable {
   /// A user and the role of the same name.
   public struct Account: Equatable, Sendable {
@@ -30,7 +30,9 @@ public struct EtcdRoles: Sendable {
   /// files of their names (mode 0600) in `directory`. A user that is there keeps its password if its file is there too. Idempotent.
   public func makeAccounts(nodes: [String], directory: String) throws(StoreError) -> [Account] {
     var plans: [(name: String, writes: [String])] = [("root", []), ("controller", [""]), ("operator", ["spec/"]), ("reader", [])]
-    for node in nodes { plans.append(("node-\(node)", [Keys.statuses(node: node), Keys.inSyncRecords, "lease/"])) }
+    for node in nodes {
+      plans.append(("node-\(node)", [Keys.statuses(node: node), Keys.events(source: node), Keys.inSyncRecords, "lease/"]))
+    }
     var accounts: [Account] = []
     for plan in plans {
       let path = "\(directory)/\(plan.name)"

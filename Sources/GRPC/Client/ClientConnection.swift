@@ -82,25 +82,27 @@ final class ClientConnection {
     case .failure(let error): end("no socket: \(error)")
     case .success(let descriptor):
       if let error = Socket.connect(descriptor, address) {
-        _ = close(descriptor)
+        Socket.close(descriptor)
         lastReason = "\(error)"
         return tryNextAddress()
       }
+      pendingDescriptor = descriptor
       loop.register(descriptor, .write) { [weak self, loop] _ in
         loop.unregister(descriptor)
         guard let self, phase == .connecting else {
-          _ = close(descriptor)
+          Socket.close(descriptor)
           return
         }
+        // From here on nobody else closes it: a number that is closed twice may be another's by then.
+        pendingDescriptor = nil
         if let error = Socket.connectResult(descriptor) {
-          _ = close(descriptor)
+          Socket.close(descriptor)
           lastReason = "\(error)"
           tryNextAddress()
         } else {
           establish(descriptor)
         }
       }
-      pendingDescriptor = descriptor
     }
   }
 
@@ -108,7 +110,6 @@ final class ClientConnection {
   private var pendingDescriptor: Int32?
 
   private func establish(_ descriptor: Int32) {
-    pendingDescriptor = nil
     do {
       let session = try HTTP2Session(role: .client)
       let security = try tls.map { try TLSSession($0, host: endpoint.serverName) }
@@ -118,7 +119,7 @@ final class ClientConnection {
       connection.onClose = { [weak self] in self?.end($0) }
       connection.start()
     } catch {
-      if connection == nil { _ = close(descriptor) }
+      if connection == nil { Socket.close(descriptor) }
       end("\((error as? TLSSession.Failure)?.message ?? "\(error)")")
     }
   }
@@ -168,7 +169,7 @@ final class ClientConnection {
     if let keepAliveTimer { loop.cancel(keepAliveTimer) }
     if let pendingDescriptor {
       loop.unregister(pendingDescriptor)
-      _ = close(pendingDescriptor)
+      Socket.close(pendingDescriptor)
     }
     connection?.close()
     let text = wasReady ? "the connection to \(endpoint) was lost: \(reason)" : "cannot connect to \(endpoint): \(reason)"

@@ -48,8 +48,8 @@ final class EventLoop: @unchecked Sendable {
   }
 
   deinit {
-    close(epoll)
-    close(wake)
+    Socket.close(epoll)
+    Socket.close(wake)
   }
 
   /// Runs `body` on the loop, from any thread, in order. Returns false if the loop was stopped; `body` does not run then.
@@ -140,6 +140,8 @@ final class EventLoop: @unchecked Sendable {
     }
     var events = unsafe [epoll_event](repeating: epoll_event(), count: 64)
     let count = unsafe epoll_wait(epoll, &events, 64, milliseconds)
+    // Anything else would fail again and again, and the thread would never sleep.
+    precondition(count >= 0 || errno == EINTR, "epoll_wait failed: \(Socket.Errno(errno))")
     if count <= 0 { return }
     for index in 0..<Int(count) {
       let (descriptor, readiness) = unsafe (events[index].data.fd, events[index].events)

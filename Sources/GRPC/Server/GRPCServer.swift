@@ -34,9 +34,28 @@ public final class GRPCServer: @unchecked Sendable {
   private let loop: EventLoop
   private let executor: HandlerExecutor
   // On the loop:
-  private var listeners: [(descriptor: Int32, path: String?)] = []
+  private var listeners: [Listener] = []
   private var connections: [ObjectIdentifier: ServerConnection] = [:]
   private var onIdle: (@Sendable () -> Void)?
+
+  private struct Listener {
+    var descriptor: Int32
+    /// Of a unix socket.
+    var path: String?
+
+    /// On the loop.
+    func close(_ loop: EventLoop) {
+      loop.unregister(descriptor)
+      Socket.close(descriptor)
+      if let path { unsafe unlink(path) }
+    }
+  }
+
+  /// What a server that is let go of leaves to its loop.
+  private struct Remains: @unchecked Sendable {
+    var listeners: [Listener]
+    var connections: [ServerConnection]
+  }
 
   /// `handlers` by `/package.Service/Method`.
   public init(handlers: [String: GRPCHandler], options: Options = Options()) throws(GRPCError) {
@@ -46,6 +65,16 @@ public final class GRPCServer: @unchecked Sendable {
     loop = try EventLoop()
   }
 
+  /// Ends what is open. The loop's thread does it: nobody else looks after it any more, and it would wake for these sockets for ever.
+  deinit {
+    let remains = Remains(listeners: listeners, connections: Array(connections.values))
+    loop.perform { [loop] in
+      for listener in remains.listeners { listener.close(loop) }
+      for connection in remains.connections { connection.end() }
+    }
+    loop.stop()
+  }
+
   /// Listens at `endpoint` and returns the port (0: a unix socket). A unix socket gets `mode`; one that nobody listens on any more is
   /// replaced. Throws `unavailable` or `alreadyExists` with what is in the way.
   @discardableResult
@@ -53,11 +82,11 @@ public final class GRPCServer: @unchecked Sendable {
     let (descriptor, port) = try ListeningSocket.open(endpoint, mode: mode)
     let path: String? = if case .unix(let path) = endpoint { path } else { nil }
     let isTaken = loop.perform { [self] in
-      listeners.append((descriptor, path))
+      listeners.append(Listener(descriptor: descriptor, path: path))
       loop.register(descriptor, .read) { [weak self] _ in self?.accept(descriptor) }
     }
     if !isTaken {
-      _ = Glibc.close(descriptor)
+      Socket.close(descriptor)
       throw GRPCError(.unavailable, "the server was shut down", fate: .unsent)
     }
     return port
@@ -74,11 +103,7 @@ public final class GRPCServer: @unchecked Sendable {
   }
 
   private func drain(_ graceNanoseconds: UInt64, _ done: @escaping @Sendable () -> Void) {
-    for listener in listeners {
-      loop.unregister(listener.descriptor)
-      _ = Glibc.close(listener.descriptor)
-      if let path = listener.path { unsafe unlink(path) }
-    }
+    for listener in listeners { listener.close(loop) }
     listeners = []
     let earlier = onIdle
     onIdle = {
@@ -106,13 +131,13 @@ public final class GRPCServer: @unchecked Sendable {
       let descriptor = keelson_accept(listener)
       if descriptor < 0 { return }
       if connections.count >= options.maximumConnections {
-        _ = Glibc.close(descriptor)
+        Socket.close(descriptor)
         continue
       }
       guard
         let connection = try? ServerConnection(loop: loop, descriptor: descriptor, options: options, handlers: handlers, executor: executor)
       else {
-        _ = Glibc.close(descriptor)
+        Socket.close(descriptor)
         continue
       }
       let key = ObjectIdentifier(connection)

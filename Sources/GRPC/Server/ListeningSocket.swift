@@ -34,7 +34,7 @@ enum ListeningSocket {
 
   private static func failure(_ endpoint: GRPCEndpoint, _ descriptor: Int32) -> GRPCError {
     let reason = Socket.Errno(errno)
-    _ = close(descriptor)
+    Socket.close(descriptor)
     return GRPCError(.unavailable, "cannot listen on \(endpoint): \(reason)", fate: .unsent)
   }
 
@@ -46,7 +46,7 @@ enum ListeningSocket {
       throw GRPCError(.alreadyExists, "\(path) is there and is no socket; it was left as it is", fate: .unsent)
     }
     guard case .success(let probe) = Socket.open(family: AF_UNIX) else { return }
-    defer { close(probe) }
+    defer { Socket.close(probe) }
     if Socket.connect(probe, address) == nil {
       throw GRPCError(.alreadyExists, "another process listens on \(path)", fate: .unsent)
     }

@@ -36,7 +36,8 @@ final class HTTP2Connection {
 
   /// Begins to receive, and sends what the session wants to say first.
   func start() {
-    loop.register(descriptor, .read) { [weak self] in self?.ready($0) }
+    // Held by the loop until it is closed: a socket that nobody closes would wake the loop for ever.
+    loop.register(descriptor, .read) { self.ready($0) }
     if tls != nil { receive([]) }
     flush()
   }
@@ -56,7 +57,7 @@ final class HTTP2Connection {
     if isClosed { return }
     isClosed = true
     loop.unregister(descriptor)
-    _ = Glibc.close(descriptor)
+    Socket.close(descriptor)
     onEvent = { _ in }
     onClose = { _ in }
     onFlush = {}

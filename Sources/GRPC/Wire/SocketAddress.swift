@@ -63,6 +63,12 @@ enum Socket {
     return .success(descriptor)
   }
 
+  /// Closes what this process holds. One that is not open was closed before, and the next time its number may be somebody else's file.
+  static func close(_ descriptor: Int32) {
+    let result = Glibc.close(descriptor)
+    precondition(result == 0 || errno != EBADF, "descriptor \(descriptor) was closed twice")
+  }
+
   struct Errno: Error, Equatable, CustomStringConvertible {
     let code: Int32
     init(_ code: Int32) { self.code = code }

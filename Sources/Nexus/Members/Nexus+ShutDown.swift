@@ -45,3 +45,22 @@ private final class ReleaseRound {
   var pending: Int
   init(_ pending: Int) { self.pending = pending }
 }
+
+/// Before a stop that hosts are to notice little of.
+extension Nexus {
+  private static let preparationStepNanoseconds: UInt64 = 2_000_000
+  private static let preparationNanoseconds: UInt64 = 1_000_000_000
+
+  /// Empties the log as far as that goes while commands are served, so that `shutDown` has little left to do. Takes a second at most.
+  public func prepareShutDown(then done: @escaping () -> Void) {
+    if drop == nil, !isOver { beginDrop(isPressed: true) }
+    awaitDrop(until: reactor.now + Self.preparationNanoseconds, done)
+  }
+
+  private func awaitDrop(until end: UInt64, _ done: @escaping () -> Void) {
+    after(nanoseconds: Self.preparationStepNanoseconds) { [self] in
+      if drop == nil || isOver || reactor.now >= end { return done() }
+      awaitDrop(until: end, done)
+    }
+  }
+}

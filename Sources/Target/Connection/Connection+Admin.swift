@@ -97,6 +97,7 @@ extension Connection {
     blockShift = UInt64((device?.blockSizeBytes ?? 512).trailingZeroBitCount)
     queueID = request.queueIdentifier
     disablesFlowControl = request.disablesFlowControl
+    isReadOnly = controller.isReadOnly || subsystem.core.namespace?.isWriteProtected == true
     slots.reset(entries: request.queueEntryCount)
     if queueID == 0 { adminEntries = [SubmissionEntry?](repeating: nil, count: request.queueEntryCount) }
     stage = .serving

@@ -31,7 +31,11 @@ extension Connection {
     else { return refuse(index, Status.invalidNamespaceOrFormat.withDoNotRetry) }
     if let status = subsystem?.pathStatus { return refuse(index, status) }
 
-    switch entry.ioOpcode {
+    let opcode = entry.ioOpcode
+    if isReadOnly, opcode == .write || opcode == .writeZeroes || opcode == .datasetManagement {
+      return refuse(index, Status.namespaceIsWriteProtected.withDoNotRetry)
+    }
+    switch opcode {
     case .read: return receivedRead(index, entry)
     case .write: return receivedWrite(index, entry, inCapsuleBytes: header.dataLength)
     case .flush:
@@ -186,6 +190,12 @@ extension Connection {
     respond(index, .success)
   }
 
+  /// Another device executes commands from now on.
+  func moveToDevice(_ new: BlockDevice) {
+    if executingCount > 0 { unsafe device?.discardUnstarted(of: self) }
+    unsafe device = new
+  }
+
   /// The device has finished with a command.
   func commandCompleted(token: UInt64, status: BlockStatus) {
     let index = Int(truncatingIfNeeded: token)
@@ -201,6 +211,8 @@ extension Connection {
       return
     }
     guard status == .success else {
+      // One that was discarded with its device may go another way; one that ran into the end of its nexus too.
+      if status == .aborted, let moved = subsystem?.pathStatus { return respond(index, moved) }
       respond(index, Status(status, isWrite: slots[index].opcode != IOOpcode.read.rawValue))
       return
     }

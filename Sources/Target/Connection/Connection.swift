@@ -38,6 +38,8 @@ final class Connection: PDUStream {
   var share: MemoryShare
   var blockShift: UInt64 = 9
   var disablesFlowControl = false
+  /// Whether what changes blocks is refused.
+  var isReadOnly = false
   /// PDA of what we send, in bytes.
   var hostDataAlignment: UInt32 = 4
 

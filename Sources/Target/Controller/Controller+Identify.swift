@@ -8,13 +8,13 @@ extension Controller {
     if isDiscovery { throw .invalidField }
     switch structure {
     case .namespace:
-      try encodeNamespace(entry, into: &reply) { (namespace, bytes) in Self.identifyNamespace(namespace).encode(into: &bytes) }
+      try encodeNamespace(entry, into: &reply) { (namespace, bytes) in identifyNamespace(namespace).encode(into: &bytes) }
     case .namespaceForCommandSet:
       try checkCommandSet(entry)
       try encodeNamespace(entry, into: &reply) { (_, bytes) in IdentifyNamespaceNVM().encode(into: &bytes) }
     case .namespaceIndependent:
       try encodeNamespace(entry, into: &reply) { (namespace, bytes) in
-        Self.identifyNamespaceIndependent(namespace).encode(into: &bytes)
+        identifyNamespaceIndependent(namespace).encode(into: &bytes)
       }
     case .namespaceDescriptors:
       guard let namespace = subsystem.namespace, namespace.identifier == entry.namespaceIdentifier else {
@@ -125,7 +125,7 @@ extension Controller {
   }
 
   /// CNS 00h. Writes of aligned 4 KiB are atomic and preferred whatever the block is, so hosts see them as the physical block.
-  private static func identifyNamespace(_ namespace: NamespaceDescription) -> IdentifyNamespace {
+  private func identifyNamespace(_ namespace: NamespaceDescription) -> IdentifyNamespace {
     let unit = namespace.atomicUnitBlocksZeroBased
     var identify = IdentifyNamespace()
     identify.sizeBlocks = namespace.blockCount
@@ -145,19 +145,19 @@ extension Controller {
     identify.preferredDeallocateAlignmentZeroBased = unit
     identify.optimalWriteSizeZeroBased = unit
     identify.anaGroupIdentifier = namespace.anaGroup
-    identify.attributes = namespace.isWriteProtected ? 1 : 0
+    identify.attributes = namespace.isWriteProtected || isReadOnly ? 1 : 0
     identify.guid = namespace.guid
     identify.formats = [LBAFormat(dataSizeShift: UInt8(namespace.blockBytes.trailingZeroBitCount))]
     return identify
   }
 
   /// CNS 08h.
-  private static func identifyNamespaceIndependent(_ namespace: NamespaceDescription) -> IdentifyNamespaceIndependent {
+  private func identifyNamespaceIndependent(_ namespace: NamespaceDescription) -> IdentifyNamespaceIndependent {
     var identify = IdentifyNamespaceIndependent()
     identify.features = NamespaceFeatures.identifiersNotReused.rawValue
     identify.multipathCapabilities = 1
     identify.anaGroupIdentifier = namespace.anaGroup
-    identify.attributes = namespace.isWriteProtected ? 1 : 0
+    identify.attributes = namespace.isWriteProtected || isReadOnly ? 1 : 0
     identify.status = 1
     return identify
   }

@@ -12,6 +12,8 @@ final class Controller {
   let hostIdentifier: Identifier128
   /// The listening address the host came through, as the caller numbers them.
   let portal: UInt16
+  /// Whether the host may only read.
+  let isReadOnly: Bool
   let began: UInt64
 
   /// CC.
@@ -35,8 +37,9 @@ final class Controller {
 
   init(
     subsystem: Subsystem, identifier: UInt16, hostName: QualifiedName, hostIdentifier: Identifier128, portal: UInt16,
-    keepAliveMilliseconds: UInt32, now: UInt64
+    isReadOnly: Bool = false, keepAliveMilliseconds: UInt32, now: UInt64
   ) {
+    self.isReadOnly = isReadOnly
     self.subsystem = subsystem
     self.identifier = identifier
     self.hostName = hostName

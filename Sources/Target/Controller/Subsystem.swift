@@ -36,7 +36,7 @@ final class Subsystem {
     guard let identifier = identifiers.allocate(isInUse: { candidate in self.controller(candidate) != nil }) else { return nil }
     let controller = Controller(
       subsystem: self, identifier: identifier, hostName: request.data.hostName, hostIdentifier: request.data.hostIdentifier, portal: portal,
-      keepAliveMilliseconds: request.keepAliveMilliseconds, now: now)
+      isReadOnly: allowedHosts.isReadOnly(request.data.hostName), keepAliveMilliseconds: request.keepAliveMilliseconds, now: now)
     controllers.append(controller)
     return controller
   }
@@ -73,10 +73,10 @@ extension Subsystem {
     for controller in controllers { controller.discoveryLogChanged() }
   }
 
-  /// Sets who may connect, and returns the controllers of hosts that now may not: the caller ends them and settles their commands
-  /// before it says that the host is out.
+  /// Sets who may connect, and returns the controllers of hosts that now may not, or not in the same way: the caller ends them and settles
+  /// their commands before it says that the host is out. A host that now may only read, or write too, comes again and sees that.
   func setAllowedHosts(_ hosts: HostFilter) -> [Controller] {
     allowedHosts = hosts
-    return controllers.filter { !hosts.allows($0.hostName) }
+    return controllers.filter { !hosts.allows($0.hostName) || hosts.isReadOnly($0.hostName) != $0.isReadOnly }
   }
 }

@@ -29,6 +29,9 @@ extension Command {
           "spin-microseconds", .integer(0...10_000), defaultText: "30", help: "how long a busy reactor looks for work before it sleeps"),
         OptionDeclaration(
           "discovery-port", .text("PORT|none"), defaultText: "8009", help: "where discovery is also served, if the port is free"),
+        OptionDeclaration(
+          "topology", .text("KEY=VALUE"), isRepeated: true,
+          help: "where the node stands, for placement: zone=a, rack=r1; several with commas"),
         OptionDeclaration("stop-with-stdin", .flag, help: "end when standard input does, so that no node outlives its starter"),
       ],
       examples: [
@@ -83,7 +86,20 @@ extension Command {
       peer: try arguments.text("peer").map { text throws(CommandError) in try address(text, option: "peer") },
       pools: try pools(arguments), reactorCount: reactorCount, engine: engine(arguments),
       spinNanoseconds: UInt64(arguments.integer("spin-microseconds") ?? 30) * 1000, discoveryPort: try discoveryPort(arguments),
-      processors: processors)
+      processors: processors, topology: try labels(arguments.texts("topology")))
+  }
+
+  /// Reads "KEY=VALUE" texts, each of which may be several with commas.
+  static func labels(_ texts: [String]) throws(CommandError) -> [String: String] {
+    var labels: [String: String] = [:]
+    for text in texts.flatMap({ $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }) {
+      do {
+        let (key, value) = try Labels.parse(text)
+        labels[key] = value
+        try Labels.validate(labels)
+      } catch { throw CommandError(describing: error) }
+    }
+    return labels
   }
 
   private static func address(_ text: String, option: String) throws(CommandError) -> SocketAddress {

@@ -3,11 +3,6 @@ import Control
 import Foundation
 
 extension Command {
-  private static let waitOptions = [
-    OptionDeclaration("wait", .duration, defaultText: "60s", help: "how long to wait until it is true"),
-    OptionDeclaration("no-wait", .flag, help: "return as soon as the request is written down"),
-  ]
-
   static let snapshotCreate = Command(
     CommandDeclaration(
       ["snapshot", "create"], summary: "freeze the data of a volume under a name",

@@ -3,7 +3,7 @@ import Control
 import Foundation
 
 extension Command {
-  private static let waitOptions = [
+  static let waitOptions = [
     OptionDeclaration("wait", .duration, defaultText: "60s", help: "how long to wait until it is true"),
     OptionDeclaration("no-wait", .flag, help: "return as soon as the request is written down"),
   ]
@@ -20,6 +20,9 @@ extension Command {
           "block-size", .choice(["512", "4096"]), defaultText: "512", help: "bytes per logical block, as hosts see it"),
         OptionDeclaration("from-snapshot", .text("NAME"), help: "begin with the data of this snapshot, sharing its space"),
         OptionDeclaration("from-volume", .text("NAME"), help: "begin with the data that this volume has now, sharing its space"),
+        OptionDeclaration(
+          "access", .choice(["any", "published"]),
+          help: "who may connect: any host until the volume is published (the default beside keelson dev), or published hosts alone"),
         OptionDeclaration("thick", .flag, help: "take all of its space now, instead of as it is written; that takes time"),
       ] + waitOptions + StoreAccess.options,
       examples: [
@@ -40,6 +43,7 @@ extension Command {
       try spec.validate()
     }
     let access = try StoreAccess(arguments)
+    if arguments.text("access").map({ $0 == "published" }) ?? access.isCluster { spec.publications = [] }
     if !arguments.flag("no-wait") { try access.requireRunning("create volume \(name)") }
     if let source {
       spec = try clone(spec, source, keepsReplicaCount: arguments.isGiven("replicas"), access)

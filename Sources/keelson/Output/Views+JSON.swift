@@ -30,9 +30,32 @@ extension VolumeView {
       .init("replicas", .array(replicaValues)),
       .init("paths", .array(pathValues)),
     ]
+    if let publications { members.append(.init("publications", .array(publications.map(\.json)))) }
     if let isThick { members.append(.init("thick", .bool(isThick))) }
     if let message { members.append(.init("message", .string(message))) }
     return .object(members)
+  }
+}
+
+extension Publication {
+  var json: JSONValue {
+    var members: [JSONValue.Member] = [
+      .init("host_nqn", .string(hostNQN)), .init("read_only", .bool(readOnly)), .init("mode", .string(mode.rawValue)),
+    ]
+    if let nodeName { members.append(.init("node_name", .string(nodeName))) }
+    return .object(members)
+  }
+}
+
+extension PublishedVolume {
+  var json: JSONValue {
+    let paths = paths.map { path -> JSONValue in
+      ["node": .string(path.node), "address": .string(path.address), "port": .string(path.port)]
+    }
+    return [
+      "name": .string(name), "id": .string("\(volumeID)"), "subnqn": .string(subnqn), "nguid": .string(nguid),
+      "publication": publication.json, "paths": .array(paths),
+    ]
   }
 }
 
@@ -74,6 +97,8 @@ extension NodeView {
     }
     return [
       "name": .string(name), "pid": pid.map { .integer(Int64($0)) } ?? .null, "state": .string(state), "addresses": .array(addressValues),
+      "cordoned": .bool(isCordoned), "draining": .bool(isDraining),
+      "labels": .object(labels.sorted { $0.key < $1.key }.map { .init($0.key, .string($0.value)) }),
     ]
   }
 }

@@ -55,8 +55,16 @@ extension VolumeView {
       }
       text += "\n" + table.text(style: style)
     }
-    if let path = paths.first {
-      text += "\nOn a Linux host (modprobe nvme-tcp):\n  \(path.connectLine)\n"
+    if let publications {
+      text += publications.isEmpty ? "\nNo host may connect: keelson volume publish \(name) --host NQN\n" : "\n"
+      for publication in publications {
+        let name = publication.nodeName.map { "\($0) " } ?? ""
+        text += "published to \(name)\(publication.hostNQN)\(publication.readOnly ? ", read-only" : "")\n"
+      }
+    }
+    if !paths.isEmpty {
+      text += "\nOn a Linux host (modprobe nvme-tcp):\n"
+      for path in paths { text += "  \(path.connectLine)\n" }
       text += "Measure it from here:\n  keelson bench \(name) --rw randread\n"
     }
     return text
@@ -75,17 +83,23 @@ extension Collection where Element == NodeView {
   var text: (TextStyle) -> String {
     { style in
       if isEmpty { return "No nodes. Start some with: keelson dev\n" }
-      var table = TextTable([.init("name"), .init("state"), .init("pid", .right), .init("addresses")])
+      var table = TextTable([.init("name"), .init("state"), .init("pid", .right), .init("addresses"), .init("labels")])
       for node in self {
         let places = node.addresses.map { $0.adrfam == "ipv6" ? "[\($0.traddr)]:\($0.trsvcid)" : "\($0.traddr):\($0.trsvcid)" }
         table.add([
-          .init(node.name), .init(node.state, tone(of: node.state)), .init(node.pid.map { "\($0)" } ?? "-"),
-          .init(places.isEmpty ? "-" : places.joined(separator: ", ")),
+          .init(node.name), .init(node.stateText, node.isCordoned || node.isDraining ? .yellow : tone(of: node.state)),
+          .init(node.pid.map { "\($0)" } ?? "-"), .init(places.isEmpty ? "-" : places.joined(separator: ", ")),
+          .init(node.labels.isEmpty ? "-" : Labels.text(node.labels)),
         ])
       }
       return table.text(style: style)
     }
   }
+}
+
+extension NodeView {
+  /// "ready", "ready, cordoned", "down, draining".
+  var stateText: String { state + (isDraining ? ", draining" : isCordoned ? ", cordoned" : "") }
 }
 
 extension Collection where Element == PoolView {

@@ -77,7 +77,7 @@ struct SimulatedNode {
     try store.put(
       Keys.nodeStatus(name),
       NodeStatus(
-        name: name, pid: 1, incarnation: "i", addresses: [.init(adrfam: "ipv4", traddr: "127.0.0.1", trsvcid: "4420")],
+        name: name, pid: 1, incarnation: "process of \(name)", addresses: [.init(adrfam: "ipv4", traddr: "127.0.0.1", trsvcid: "4420")],
         ioEngine: "io_uring", state: .ready, startedAt: Date(timeIntervalSince1970: 0)))
     try reportPool(&store)
   }
@@ -127,7 +127,15 @@ struct SimulatedNode {
     for assignment in wanted {
       let key = Keys.nexusStatus(node: name, assignment.volumeID)
       let found = state.nexusStatus(node: name, assignment.volumeID)
-      if assignment.deleting {
+      if assignment.handsOver == true, !assignment.deleting {
+        if nexuses.contains(assignment.volumeID) {
+          work.append { node, _ in node.nexuses.remove(assignment.volumeID) }
+        } else if found?.handedOver != true {
+          var status = NexusStatus(volumeID: assignment.volumeID, state: .starting, generation: 1, replicas: [])
+          status.handedOver = true
+          work.append { _, store in try store.put(key, status) }
+        }
+      } else if assignment.deleting {
         if nexuses.contains(assignment.volumeID) {
           work.append { node, _ in node.nexuses.remove(assignment.volumeID) }
         } else if found != nil {
@@ -144,6 +152,22 @@ struct SimulatedNode {
           try store.put(key, NexusStatus(volumeID: assignment.volumeID, state: .healthy, generation: 1, replicas: seen))
         }
       }
+    }
+    let served = Set(wanted.map(\.volumeID))
+    for volume in nexuses.subtracting(served).sorted() { work.append { node, _ in node.nexuses.remove(volume) } }
+    for status in state.nexusStatuses where status.node == name {
+      let volume = status.object.volumeID
+      if !served.contains(volume), !nexuses.contains(volume) { work.append { _, store in try store.remove(status.stored.key) } }
+    }
+    for assignment in state.pathAssignments where assignment.node == name {
+      let status = PathStatus(volumeID: assignment.object.volumeID, hosts: assignment.object.publications)
+      let key = Keys.pathStatus(node: name, status.volumeID)
+      if state.pathStatus(node: name, status.volumeID) != status { work.append { _, store in try store.put(key, status) } }
+    }
+    let standing = Set(state.pathAssignments.filter { $0.node == name }.map(\.object.volumeID))
+    for key in state.pathStatusKeys(of: name) {
+      guard let volume = key.split(separator: "/").last.flatMap({ VolumeID(String($0)) }), !standing.contains(volume) else { continue }
+      work.append { _, store in try store.remove(key) }
     }
     if work.isEmpty { return false }
     try work[Int(choice % UInt64(work.count))](&self, &store)

@@ -4,7 +4,10 @@ import Testing
 @testable import Control
 
 @Suite struct EtcdRolesTests {
-  private static let keys = ["spec/volume/v", "assign/a/replica/1", "status/a/node", "status/b/node", "insync/1", "lease/x"]
+  private static let keys = [
+    "spec/volume/v", "assign/a/replica/1", "status/a/node", "status/b/node", "insync/1", "lease/x", "spec/node/a", "event/a/volume/v/Moved",
+    "event/b/volume/v/Moved",
+  ]
 
   @Test func `each user writes its own keys and reads all`() throws {
     let server = try EtcdServer()
@@ -18,10 +21,10 @@ import Testing
     try EtcdRoles(server.options).enableAuthentication()
     #expect(throws: StoreError.self) { try first.get("spec/volume/v") }
     #expect(try Self.written(by: "controller", server, directory) == Self.keys)
-    #expect(try Self.written(by: "operator", server, directory) == ["spec/volume/v"])
+    #expect(try Self.written(by: "operator", server, directory) == ["spec/volume/v", "spec/node/a"])
     #expect(try Self.written(by: "reader", server, directory) == [])
-    #expect(try Self.written(by: "node-a", server, directory) == ["status/a/node", "insync/1", "lease/x"])
-    #expect(try Self.written(by: "node-b", server, directory) == ["status/b/node", "insync/1", "lease/x"])
+    #expect(try Self.written(by: "node-a", server, directory) == ["status/a/node", "insync/1", "lease/x", "event/a/volume/v/Moved"])
+    #expect(try Self.written(by: "node-b", server, directory) == ["status/b/node", "insync/1", "lease/x", "event/b/volume/v/Moved"])
     // A node that comes later, by root's word.
     #expect(try Self.newAccounts(Self.options(server, "root", directory), ["c"], directory) == ["node-c"])
     #expect(try Self.written(by: "node-c", server, directory) == ["insync/1", "lease/x"])
