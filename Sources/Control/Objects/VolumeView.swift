@@ -79,7 +79,7 @@ public struct VolumeView: Encodable, Equatable, Sendable {
   public init(_ spec: VolumeSpec, in cluster: ClusterState) {
     name = spec.name
     id = spec.id
-    size = spec.sizeBytes
+    size = cluster.inSync(spec.id)?.object.sizeBytes ?? spec.sizeBytes
     blockSize = spec.blockSizeBytes
     isThick = spec.isThick ? true : nil
     replicas = []

@@ -41,13 +41,16 @@ extension VolumeRunner {
           let nexus = serving.nexus
           serving.reactor.post { _ in nexus.value.deleteSnapshots(request: PoolIdentifier(wanted.id)) }
         }
-      } else if !entries.contains(where: { $0.state == .ready }), !tending.taking.contains(wanted.id), !tending.resting.contains(wanted.id) {
+      } else if !entries.contains(where: { $0.state == .ready }), !tending.taking.contains(wanted.id), !tending.resting.contains(wanted.id)
+      {
         take(wanted.id, serving)
       }
     }
     let known = Set(assignment.snapshots.map(\.id))
     tending.troubles = tending.troubles.filter { known.contains($0.key) }
-    if let size = assignment.wantedSizeBytes, size > told.sizeBytes, !tending.isGrowing, !tending.isGrowthResting { grow(to: size, serving) }
+    if let size = assignment.wantedSizeBytes, size > told.sizeBytes, !tending.isGrowing, !tending.isGrowthResting {
+      grow(to: size, serving)
+    }
   }
 
   /// What status tells of it.

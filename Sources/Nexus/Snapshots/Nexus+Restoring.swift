@@ -48,7 +48,9 @@ extension Nexus {
       return listChanges(work, resync, [(source, of: snapshot.id, since: last)])
     }
     // One that it has is later than this one: what it holds is not what the record goes by.
-    let isInOrder = record.ready.drop { $0.id != snapshot.id }.allSatisfy { replicas[resync.index].claimed?.snapshots.contains($0.id) == false }
+    let isInOrder = record.ready.drop { $0.id != snapshot.id }.allSatisfy {
+      replicas[resync.index].claimed?.snapshots.contains($0.id) == false
+    }
     if resync.kind == .recorded, isInOrder { return listMissed(work, resync) }
     listChanges(work, resync, [(source, of: snapshot.id, since: nil), (resync.index, of: nil, since: nil)])
   }

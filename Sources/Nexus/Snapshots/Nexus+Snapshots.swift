@@ -115,7 +115,9 @@ extension Nexus {
     isPaused = !plantedErrors.contains(.snapshotsWithoutPause)
     after(nanoseconds: configuration.pauseNanoseconds) { [self] in
       guard self.take === take, take.stage != .concluding else { return }
-      endTake(.failure(SnapshotFailure("its members did not take it within the \(configuration.pauseNanoseconds / 1_000_000) ms that changes may wait")))
+      endTake(
+        .failure(
+          SnapshotFailure("its members did not take it within the \(configuration.pauseNanoseconds / 1_000_000) ms that changes may wait")))
     }
     sendReplicasAway("a snapshot is being taken")
     drain(take)

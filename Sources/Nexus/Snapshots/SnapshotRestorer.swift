@@ -120,7 +120,11 @@ import Reactor
     case .success(.checksums(let found)) where found.count == piece.count / Int(Nexus.unitBytes): sums[side] = found
     case .success: failure = side == 0 ? .sourceFailed(.faulted("checksums of another length")) : .targetFailed("its checksums are too few")
     case .failure(let refusal):
-      if side == 1 { failure = .targetFailed("its checksums could not be had: \(refusal)") } else { failure = failure ?? .sourceFailed(refusal) }
+      if side == 1 {
+        failure = .targetFailed("its checksums could not be had: \(refusal)")
+      } else {
+        failure = failure ?? .sourceFailed(refusal)
+      }
     }
     if pending > 0 { return }
     if let failure { return end(failure) }

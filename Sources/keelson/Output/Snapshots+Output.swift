@@ -23,7 +23,8 @@ extension Collection where Element == SnapshotView {
       for snapshot in self {
         table.add([
           .init(snapshot.name), .init(snapshot.volume), .init(snapshot.state.rawValue, tone(of: snapshot.state.rawValue)),
-          .init(snapshot.size.map { ByteSize.text($0) } ?? "-"), .init(snapshot.takenAt?.formatted(.iso8601) ?? "-"), .init("\(snapshot.id)"),
+          .init(snapshot.size.map { ByteSize.text($0) } ?? "-"), .init(snapshot.takenAt?.formatted(.iso8601) ?? "-"),
+          .init("\(snapshot.id)"),
         ])
       }
       var text = table.text(style: style)

@@ -5,7 +5,8 @@ import Control
 func tone(of state: String) -> TextStyle.Tone {
   switch state {
   case "healthy", "ready", "in-sync", "optimized", "done": .green
-  case "degraded", "rebuilding", "pending", "preparing", "syncing", "running", "paused", "creating", "deleting", "starting", "stopping": .yellow
+  case "degraded", "rebuilding", "pending", "preparing", "syncing", "running", "paused", "creating", "deleting", "starting", "stopping":
+    .yellow
   default: .red
   }
 }

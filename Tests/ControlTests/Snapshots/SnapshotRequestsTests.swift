@@ -10,7 +10,8 @@ import Testing
   private func makeStore(_ volumes: String...) throws -> any StateStore {
     let store = try SQLiteStore(path: try TemporaryDirectory().path + "/state.db")
     for name in volumes {
-      try VolumeRequests.create(VolumeSpec(name: name, sizeBytes: 8 << 20, replicaCount: 2, blockSizeBytes: 4096, createdAt: now), in: store)
+      try VolumeRequests.create(
+        VolumeSpec(name: name, sizeBytes: 8 << 20, replicaCount: 2, blockSizeBytes: 4096, createdAt: now), in: store)
     }
     return store
   }
@@ -110,7 +111,9 @@ import Testing
     #expect(try VolumeRequests.resize(name: "db", sizeBytes: 16 << 20, in: store).sizeBytes == 16 << 20)
     #expect(throws: ObjectError.self) { try VolumeRequests.resize(name: "db", sizeBytes: 8 << 20, in: store) }
     #expect(throws: ObjectError.self) { try VolumeRequests.resize(name: "db", sizeBytes: 16 << 20 | 512, in: store) }
-    #expect(throws: VolumeRequests.Failure.notFound(name: "other")) { try VolumeRequests.resize(name: "other", sizeBytes: 1 << 30, in: store) }
+    #expect(throws: VolumeRequests.Failure.notFound(name: "other")) {
+      try VolumeRequests.resize(name: "other", sizeBytes: 1 << 30, in: store)
+    }
     #expect(try spec("db", in: store)?.sizeBytes == 16 << 20)
   }
 }

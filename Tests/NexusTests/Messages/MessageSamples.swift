@@ -31,7 +31,8 @@ enum MessageSamples {
           leaseNanoseconds: 2_000_000_000, snapshots: [peer, claim.inSync[1]]))),
     .success(.leased(nanoseconds: 5)), .success(.checksums([1, 2, .max])), .success(.checksums([])),
     .success(.ranges([0..<4096, 8192..<12288], nextOffsetBytes: 20480)), .success(.ranges([], nextOffsetBytes: nil)),
-    .success(.metadata(metadata)), .success(.data([1, 2, 3, 255])), .success(.data([])), .failure(.claimed(generation: 7)), .failure(.unclaimed), .failure(.lost), .failure(.busy),
+    .success(.metadata(metadata)), .success(.data([1, 2, 3, 255])), .success(.data([])), .failure(.claimed(generation: 7)),
+    .failure(.unclaimed), .failure(.lost), .failure(.busy),
     .failure(.noSpace), .failure(.faulted("the disk is gone — für immer")), .failure(.invalid("")),
     .failure(.rolledBack(generation: 3)),
   ].map { (result: Result<ReplicaAnswer, ReplicaRefusal>) in ReplicaReply(result) }
