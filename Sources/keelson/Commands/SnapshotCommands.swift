@@ -106,7 +106,8 @@ extension Command {
     if !arguments.flag("no-wait") { try access.requireRunning("resize volume \(name)") }
     let spec = try VolumeRequests.resize(name: name, sizeBytes: size, in: access.store)
     if arguments.flag("no-wait") {
-      output.write(json: VolumeView(spec, in: try access.cluster()).json) { _ in "volume \(name) is to grow to \(ByteSize.text(size))\n" }
+      let view = VolumeView(spec, in: try access.cluster())
+      output.write(json: view.json) { _ in "volume \(name) is to grow to \(ByteSize.text(size))\n" }
       return .success
     }
     let nanoseconds = arguments.durationNanoseconds("wait") ?? 0
