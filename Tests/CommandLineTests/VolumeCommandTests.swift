@@ -135,6 +135,7 @@ import Testing
       nodes == [
         [
           "name": "n1", "pid": 42, "state": "ready", "addresses": [["adrfam": "ipv4", "traddr": "10.0.0.1", "trsvcid": "4420"]],
+          "cordoned": false, "draining": false, "labels": [:],
         ]
       ])
     #expect(try cluster.run("pool", "list").json == [])

@@ -10,7 +10,7 @@ extension EndToEnd {
         let nodes = try await dev.json("node", "list").array
         #expect(nodes.map(\.["name"].string) == ["node-1", "node-2", "node-3"])
         for (index, node) in nodes.enumerated() {
-          #expect(node.keys == ["name", "pid", "state", "addresses"])
+          #expect(node.keys == ["name", "pid", "state", "addresses", "cordoned", "draining", "labels"])
           #expect(node["state"] == "ready" && kill(Int32(node["pid"].int), 0) == 0)
           #expect(node["addresses"].array.map(\.keys) == [["adrfam", "traddr", "trsvcid"]])
           #expect(node["addresses"][0]["trsvcid"].string == "\(dev.basePort + index)")

@@ -82,8 +82,9 @@ import Testing
     let nodes = String(decoding: try JSONForm.encoder().encode(NodeView.all(in: state)), as: UTF8.self)
     #expect(
       nodes == """
-        [{"addresses":[{"adrfam":"ipv4","traddr":"127.0.0.1","trsvcid":"4420"}],"name":"node-1","pid":42,"state":"ready"},\
-        {"addresses":[],"name":"node-2","pid":null,"state":"down"}]
+        [{"addresses":[{"adrfam":"ipv4","traddr":"127.0.0.1","trsvcid":"4420"}],"cordoned":false,"draining":false,\
+        "labels":{},"name":"node-1","pid":42,"state":"ready"},\
+        {"addresses":[],"cordoned":false,"draining":false,"labels":{},"name":"node-2","pid":null,"state":"down"}]
         """)
     #expect(PoolView.all(in: state).map(\.state) == ["ready", "unreachable"])
     #expect(PoolView.all(in: state).map(\.free) == [1 << 30, 1 << 30])
