@@ -125,7 +125,11 @@ extension Nexus {
 
   /// Replicas outside of the set that are sent changes, or about to be, begin anew when the volume's new state is theirs to have.
   func sendReplicasAway(_ reason: String) {
-    for index in replicas.indices where (syncMask | preparingMask) & Self.bit(index) != 0 { endResync(index, reason) }
+    for index in replicas.indices where (syncMask | preparingMask) & Self.bit(index) != 0 {
+      // No fault of its own.
+      replicas[index].returnDelayNanoseconds = 0
+      endResync(index, reason)
+    }
   }
 
   private func drain(_ take: SnapshotTake) {
