@@ -39,7 +39,9 @@ extension Command {
       blockSizeBytes: arguments.text("block-size") == "4096" ? 4096 : 512, isThick: arguments.flag("thick"), createdAt: Date.now)
     let source = try cloneSource(arguments)
     if source == nil {
-      if !arguments.isGiven("size") { throw CommandError.usage("--size is missing", hint: "Add --size 1GiB, or name a source to clone.") }
+      if !arguments.isGiven("size") {
+        throw CommandError.usage("'volume create' needs --size SIZE, or a source to clone", hint: "See 'keelson volume create --help'.")
+      }
       try spec.validate()
     }
     let access = try StoreAccess(arguments)
