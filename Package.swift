@@ -42,11 +42,15 @@ let package = Package(
       ],
       swiftSettings: settings),
     .target(
+      name: "CSI", dependencies: ["Control", "Host", "Transport", "Reactor", "NVMe", "GRPC", "Protobuf", "CLinux"], swiftSettings: settings),
+    .target(
       name: "Bench", dependencies: ["Console", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CLinux"], swiftSettings: settings
     ),
     .executableTarget(
       name: "keelson",
-      dependencies: ["Control", "Bench", "Console", "Metrics", "Nexus", "Target", "Host", "Pool", "Reactor", "NVMe", "CLinux"],
+      dependencies: [
+        "CSI", "GRPC", "Control", "Bench", "Console", "Metrics", "Nexus", "Target", "Host", "Pool", "Reactor", "NVMe", "CLinux",
+      ],
       swiftSettings: settings),
     .executableTarget(name: "keelson-sim", dependencies: ["Simulation"], swiftSettings: settings),
     .testTarget(name: "ArchitectureTests", swiftSettings: settings),
@@ -67,6 +71,7 @@ let package = Package(
     .testTarget(
       name: "SimulationTests", dependencies: ["Simulation", "Nexus", "Pool", "Reactor"], swiftSettings: settings),
     .testTarget(name: "ControlTests", dependencies: ["Control", "GRPC", "Protobuf", "Nexus", "Pool"], swiftSettings: settings),
+    .testTarget(name: "CSITests", dependencies: ["CSI", "Control", "GRPC", "Protobuf"], swiftSettings: settings),
     .testTarget(
       name: "BenchTests", dependencies: ["Bench", "Console", "Metrics", "NVMe", "Pool", "Reactor", "Target"], swiftSettings: settings),
     .testTarget(name: "CommandLineTests", dependencies: ["keelson", "Console", "Control"], swiftSettings: settings),

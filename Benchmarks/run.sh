@@ -1,7 +1,7 @@
 #!/bin/bash
 # Prints Keelson's figures as ratios, both sides measured alternately in one run; each figure is the median of its runs.
 #
-#   run.sh [file|pool|volume1|volume2|network|idle|allocations]...     without a name: all of them
+#   run.sh [file|pool|volume1|volume2|log|latency|return|takeover|governor|network|idle|allocations]...     without a name: all of them
 #
 # Environment: KEELSON_BINARY (default: a release build made now), RUNS (3), SECONDS_PER_RUN (5), SCRATCH (a folder on the
 # disk to measure, default: the temporary folder; it takes about 10 GiB).
@@ -9,7 +9,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/deploy/library.sh"
 
-all=(file pool volume1 volume2 network idle allocations)
+all=(file pool volume1 volume2 log latency return takeover governor network idle allocations)
 for name; do
   [[ " ${all[*]} " == *" $name "* ]] || { sed -n 's/^#   //p' "${BASH_SOURCE[0]}" >&2 && exit 2; }
 done
@@ -320,6 +320,146 @@ measure_allocations() {
     allocations_line "two replicas, $pattern 4 KiB QD32" double --rw "$pattern" --bs 4k --iodepth 32
     allocations_line "two replicas, $pattern 128 KiB QD32" double --rw "$pattern" --bs 128k --iodepth 32
   done
+  stop_dev
+}
+
+# p99_of TARGET ARGUMENT... : microseconds that 99 of 100 commands take at most, reads and writes apart, the worse of both.
+p99_of() {
+  local target=$1
+  shift
+  bench "$target" "$@" >/dev/null
+  json 'max(d["jobs"][0].get(kind, {}).get("clat_ns", {}).get("percentile", {}).get("99.000000", 0) for kind in ("read", "write")) / 1000' <"$work/bench.json"
+}
+
+# mean_of TARGET ARGUMENT... : microseconds that a write takes on average.
+mean_of() {
+  local target=$1
+  shift
+  bench "$target" "$@" >/dev/null
+  json 'd["jobs"][0]["write"]["clat_ns"]["mean"] / 1000' <"$work/bench.json"
+}
+
+# process_of NODE, nexus_of VOLUME, replica_nodes VOLUME
+process_of() { "$KEELSON_BINARY" node list --output json | json "[n['pid'] for n in d if n['name'] == '$1'][0]"; }
+nexus_of() { "$KEELSON_BINARY" volume show "$1" --output json | json 'd["nexus"]["node"]'; }
+other_of() { "$KEELSON_BINARY" volume show "$1" --output json | json '[r["node"] for r in d["replicas"] if r["node"] != d["nexus"]["node"]][0]'; }
+state_of() { "$KEELSON_BINARY" volume show "$1" --output json | json 'd["state"]'; }
+now_ms() { date +%s%3N; }
+
+# await_healthy VOLUME : 60 s at most.
+await_healthy() {
+  local tenths
+  for ((tenths = 0; tenths < 1200; tenths++)); do
+    [[ $(state_of "$1") != healthy ]] || return 0
+    sleep 0.05
+  done
+  fail "volume $1 is not healthy after 60 s"
+}
+
+# away NODE COMMAND... : what happens while a node's process is dead and nobody starts it again.
+away() {
+  local node=$1 process
+  shift
+  process=$(process_of "$node")
+  kill -STOP "$dev_pid"
+  kill -9 "$process"
+  "$@"
+  kill -CONT "$dev_pid"
+}
+
+# The log's cost. A log of 25 regions of 4 MiB: writes to one region, which enters it once; to 20 regions, which fit; and to 250 of them, so that
+# regions enter and leave it all the time.
+measure_log() {
+  local run pool
+  echo "log: random writes of 4 KiB at queue depth 32 to two replicas on one disk (IOPS): what the activity log costs"
+  start --nodes 2 --pool-size 4GiB
+  stop_dev
+  for pool in "$KEELSON_DIR"/*/disk.pool; do "$KEELSON_BINARY" pool set "$pool" --hot-regions 25 >/dev/null; done
+  start_dev "$KEELSON_BINARY" "$work/dev.log" --dir "$KEELSON_DIR" --port "$(first_free_port 16)" --nodes 2 --pool-size 4GiB
+  "$KEELSON_BINARY" volume create hot --size 1000MiB --replicas 2 >/dev/null
+  "$KEELSON_BINARY" bench hot --rw write --bs 1m --iodepth 8 --size 1000MiB --one-pass --output json >/dev/null
+  for ((run = 0; run < runs; run++)); do
+    bench hot --rw randwrite --bs 4k --iodepth 32 --size 4MiB >>"$work/log.one"
+    bench hot --rw randwrite --bs 4k --iodepth 32 --size 80MiB >>"$work/log.fits"
+    bench hot --rw randwrite --bs 4k --iodepth 32 --size 1000MiB >>"$work/log.wide"
+  done
+  line "fits" "one region" "$work/log.one" "20 regions, all hot" "$work/log.fits"
+  line "ten times" "one region" "$work/log.one" "250 regions" "$work/log.wide"
+  stop_dev
+}
+
+measure_latency() {
+  local run
+  echo "latency: writes of 4 KiB at queue depth 1, in memory (µs): two replicas, one of them remote, against one remote replica"
+  start --nodes 2 --pool mem:512MiB
+  volume single 1 256MiB
+  volume double 2 256MiB
+  for ((run = 0; run < runs; run++)); do
+    mean_of single --rw randwrite --bs 4k --iodepth 1 >>"$work/latency.single"
+    mean_of double --rw randwrite --bs 4k --iodepth 1 >>"$work/latency.double"
+  done
+  line "randwrite" "one replica" "$work/latency.single" "two replicas" "$work/latency.double"
+  stop_dev
+}
+
+# A node is away while 100 MiB are written to a volume of 10 GiB: what is sent when it is back, and how long that takes.
+measure_return() {
+  local node began sent read changed=$((100 << 20))
+  echo "return: a node of a 10 GiB volume is killed, misses 100 MiB, and comes back"
+  start --nodes 2 --pool-size 12GiB
+  "$KEELSON_BINARY" volume create big --size 10GiB --replicas 2 >/dev/null
+  "$KEELSON_BINARY" bench big --rw write --bs 1m --iodepth 8 --size 1GiB --one-pass --output json >/dev/null
+  node=$(other_of big)
+  away "$node" "$KEELSON_BINARY" bench big --rw write --bs 64k --iodepth 8 --size "$changed" --one-pass --output json >/dev/null
+  began=$(now_ms)
+  sleep 0.5
+  await_healthy big
+  read -r sent read <<<"$("$KEELSON_BINARY" rebuild list --volume big --output json | json '"%d %d" % (d[-1]["bytes_sent"], d[-1]["bytes_read"])')"
+  printf '  healthy after %d ms; %.1f MiB sent, %.2f of what changed; %.1f MiB of the source read\n' $(($(now_ms) - began)) \
+    "$(compute 'v[0] / 1048576' "$sent")" "$(compute 'v[0] / v[1]' "$sent" "$changed")" "$(compute 'v[0] / 1048576' "$read")"
+  stop_dev
+}
+
+# The node of an idle volume's nexus dies: when a read is answered again, and when the volume is healthy; what was read for that.
+measure_takeover() {
+  local node began served healthy
+  echo "takeover: kill -9 of the node with the nexus of an idle 100 GiB thin volume, two replicas on two of three nodes"
+  start --nodes 3 --pool-size 110GiB
+  "$KEELSON_BINARY" volume create wide --size 100GiB --replicas 2 >/dev/null
+  "$KEELSON_BINARY" bench wide --rw randwrite --bs 4k --iodepth 32 --runtime 3 --output json >/dev/null
+  sleep 6
+  node=$(nexus_of wide)
+  kill -9 "$(process_of "$node")"
+  began=$(now_ms)
+  until timeout 10 "$KEELSON_BINARY" bench wide --rw randread --bs 4k --iodepth 1 --size 4k --one-pass --output json >"$work/bench.json" 2>/dev/null; do
+    (($(now_ms) - began < 60000)) || fail "no read is answered 60 s after the nexus died"
+  done
+  served=$(($(now_ms) - began))
+  await_healthy wide
+  healthy=$(($(now_ms) - began))
+  printf '  a read was answered after %d ms, healthy after %d ms; rebuilds read %.3f %% of the volume\n' "$served" "$healthy" \
+    "$("$KEELSON_BINARY" rebuild list --volume wide --output json | json 'sum(r["bytes_read"] for r in d) / (100 << 30) * 100')"
+  stop_dev
+}
+
+# A rebuild beside commands of a host: p99 with and without, in turns.
+measure_governor() {
+  local node run
+  echo "governor: p99 of reads and writes at queue depth 4 with and without a rebuild beside them, five pairs (µs)"
+  start --nodes 2 --pool-size 4GiB
+  volume busy 2
+  node=$(other_of busy)
+  for ((run = 0; run < 5; run++)); do
+    p99_of busy --rw randrw --bs 4k --iodepth 4 --size 64MiB --runtime 3 >>"$work/governor.idle"
+    away "$node" "$KEELSON_BINARY" bench busy --rw write --bs 256k --iodepth 4 --output json --one-pass --size 900MiB >/dev/null
+    until [[ $(state_of busy) == rebuilding ]]; do sleep 0.05; done
+    p99_of busy --rw randrw --bs 4k --iodepth 4 --size 64MiB --runtime 3 >>"$work/governor.copying"
+    [[ $(state_of busy) == rebuilding ]] || echo "  (the rebuild was over before the measurement)"
+    await_healthy busy
+  done
+  line "randrw" "alone" "$work/governor.idle" "beside a rebuild" "$work/governor.copying"
+  printf '  pairs: %s\n' "$(paste -d/ "$work/governor.copying" "$work/governor.idle" | python3 -c 'import sys
+print(", ".join("%.2f" % (float(a) / float(b)) for a, b in (line.split("/") for line in sys.stdin)))')"
   stop_dev
 }
 

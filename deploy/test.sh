@@ -11,7 +11,7 @@ need_swift
 # For the build; for the state store of a cluster; for the Linux host in QEMU.
 install_missing liburing-dev libaio-dev libsqlite3-dev libnghttp2-dev libssl-dev pkg-config python3
 install_missing etcd-server openssl
-install_missing qemu-system-x86 busybox-static nvme-cli fio e2fsprogs util-linux kmod cpio xz-utils
+install_missing qemu-system-x86 busybox-static nvme-cli fio e2fsprogs xfsprogs btrfs-progs util-linux kmod cpio xz-utils
 
 echo "Building the release binary"
 swift build -c release --product keelson

@@ -67,6 +67,13 @@ static inline int keelson_block_device_size(int fd, uint64_t *bytes) { return io
 /// ioctl(BLKSSZGET): the logical block size of a block device. Returns 0 or -errno.
 static inline int keelson_block_device_sector(int fd, int *bytes) { return ioctl(fd, BLKSSZGET, bytes) < 0 ? -errno : 0; }
 
+// Not through sys/mount.h, whose names clash with those of linux/fs.h in some versions of glibc.
+static inline int keelson_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data) {
+  return syscall(SYS_mount, source, target, type, flags, data) < 0 ? -errno : 0;
+}
+static inline int keelson_unmount(const char *target) { return syscall(SYS_umount2, target, 0x8 /* UMOUNT_NOFOLLOW */) < 0 ? -errno : 0; }
+static inline unsigned keelson_device_major(dev_t device) { return major(device); }
+static inline unsigned keelson_device_minor(dev_t device) { return minor(device); }
 static inline int keelson_is_regular(mode_t mode) { return S_ISREG(mode) ? 1 : 0; }
 static inline int keelson_is_block(mode_t mode) { return S_ISBLK(mode) ? 1 : 0; }
 

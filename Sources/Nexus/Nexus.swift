@@ -181,8 +181,10 @@ import Reactor
   public internal(set) var isRebuildingPaused = false
   /// For all rebuilds of the volume together.
   public var throttle = RebuildThrottle()
-  /// Copies no faster than hosts can bear.
-  public var governor = LatencyGovernor()
+  /// Shared with the other nexuses of the reactor: copies no faster than hosts can bear, nor than the node may.
+  public let budget: RebuildBudget
+  /// What becomes of a replica that is far slower than its peers.
+  public var slowReplicas: NexusConfiguration.SlowReplicas
   /// When service began last, on the reactor's clock.
   var serviceBeganNanoseconds: UInt64 = 0
   var rebuildHistory: [Rebuild] = []
@@ -234,23 +236,29 @@ import Reactor
   static let actionToken: UInt64 = 1 << 36
 
   /// It begins to serve by itself once its doors have appeared (`replicaAppeared`).
-  public init(reactor: Reactor, configuration: NexusConfiguration, surroundings: NexusSurroundings) {
+  public init(
+    reactor: Reactor, configuration: NexusConfiguration, surroundings: NexusSurroundings, budget: RebuildBudget = RebuildBudget()
+  ) {
     let members = configuration.claim.inSync
     precondition(!members.isEmpty && members.count + configuration.absent.count <= Self.maximumMembers)
     precondition(configuration.minInSync >= 1 && configuration.minInSync <= Self.maximumMembers)
     precondition(configuration.sizeBytes % Self.unitBytes == 0, "a volume is whole units")
     self.reactor = reactor
     self.configuration = configuration
+    self.budget = budget
     unsafe self.surroundings = surroundings
     claim = configuration.claim
     record = VolumeRecord(sizeBytes: configuration.sizeBytes, snapshots: configuration.snapshots)
+    slowReplicas = configuration.slowReplicas
     leaseClock = surroundings.bootNanoseconds
     isConfirmed = configuration.confirmedGeneration == nil
     replicas = members.map {
       ReplicaEntry(id: $0, reason: "not reached yet", floorGeneration: configuration.confirmedGeneration ?? 0)
     }
     replicas += configuration.absent.map {
-      ReplicaEntry(id: $0.replica, reason: $0.reason, floorGeneration: configuration.confirmedGeneration == nil ? 0 : $0.generation)
+      ReplicaEntry(
+        id: $0.replica, reason: $0.reason, floorGeneration: configuration.confirmedGeneration == nil ? 0 : $0.generation,
+        isForeign: $0.isForeign)
     }
     unsafe paths = unsafe InlineArray(repeating: nil)
     readOrder = InlineArray { UInt8($0) }
@@ -266,7 +274,8 @@ import Reactor
 
   /// All replicas of the volume that are known here.
   public var members: [NexusMember] {
-    replicas.indices.map { NexusMember(replica: replicas[$0].id, state: memberState($0), slow: replicas[$0].slowness) }
+    replicas.indices.filter { !replicas[$0].isForgotten }
+      .map { NexusMember(replica: replicas[$0].id, state: memberState($0), slow: replicas[$0].slowness) }
   }
 
   /// Commands under way, waiting ones included.

@@ -56,11 +56,15 @@ public struct Absence: Equatable, Sendable {
   public var reason: String
   /// The latest generation it is known to have accepted; 0 where that is not known.
   public var generation: UInt64
+  /// It belongs to what the volume was before an operator's force (R6): it may hold what the volume never had since, and what anybody
+  /// recorded of it does not count. All of it is compared.
+  public var isForeign: Bool
 
-  public init(_ replica: Identifier, reason: String, generation: UInt64 = 0) {
+  public init(_ replica: Identifier, reason: String, generation: UInt64 = 0, isForeign: Bool = false) {
     self.replica = replica
     self.reason = reason
     self.generation = generation
+    self.isForeign = isForeign
   }
 }
 

@@ -1,6 +1,7 @@
 import Bench
 import Console
 import Control
+import GRPC
 import Host
 import Pool
 import Reactor
@@ -14,6 +15,7 @@ extension CommandError {
     case let error as BenchRunError: self.init(error.code, error.message, hint: error.hint)
     case let error as PoolError: self.init(error.code, error.message, hint: error.hint.isEmpty ? "" : error.hint + ".")
     case let error as DevError: self.init(error.code, error.message, hint: error.hint)
+    case let error as GRPCError: self.init("csi_failed", error.message)
     case let error as StoreError: self.init("store_failed", error.description)
     case let error as VolumeRequests.Failure: self.init(error)
     case let error as SnapshotRequests.Failure: self.init(error)

@@ -6,10 +6,15 @@ enum Program {
   static let version = "0.1.0"
 
   static let commands: [Command] = [
-    .dev, .node, .volumeCreate, .volumeList, .volumeShow, .volumeExplain, .volumePublish, .volumeUnpublish, .volumeMove, .volumeResize,
-    .volumeDelete, .snapshotCreate, .snapshotList, .snapshotDelete, .rebuildList, .poolCreate, .poolList, .poolShow, .poolCheck, .poolGrow,
-    .poolSet, .poolDestroy, .poolBench, .replicaList, .nodeList, .nodeCordon, .nodeUncordon, .nodeLabel, .nodeDrain, .status, .events,
-    .storeInitRoles, .bench,
+    .dev, .node, .csiNode,
+    .volumeCreate, .volumeList, .volumeShow, .volumeExplain, .volumePublish, .volumeUnpublish, .volumeMove, .volumeResize,
+    .volumeDelete, .volumeSet, .volumeScrub, .volumeForce,
+    .snapshotCreate, .snapshotList, .snapshotDelete,
+    .rebuildList, .rebuildPause, .rebuildResume, .rebuildThrottle,
+    .poolCreate, .poolList, .poolShow, .poolCheck, .poolGrow, .poolSet, .poolDestroy, .poolBench,
+    .replicaList, .replicaDiscard,
+    .nodeList, .nodeCordon, .nodeUncordon, .nodeLabel, .nodeDrain,
+    .status, .events, .storeInitRoles, .bench,
     .version,
   ]
 

@@ -22,9 +22,11 @@ enum ImportMap {
       "Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "GRPC", "Protobuf", "CSQLite", "CLinux", "Foundation",
       "Dispatch",
     ]),
+    "CSI": threads.union(["Control", "Host", "Transport", "Reactor", "NVMe", "GRPC", "Protobuf", "CLinux", "Foundation"]),
     "Bench": threads.union(["Console", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CLinux", "Foundation"]),
     "keelson": threads.union([
-      "Control", "Bench", "Console", "Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite", "CLinux",
+      "CSI", "GRPC", "Control", "Bench", "Console", "Nexus", "Target", "Host", "Transport", "Pool", "Reactor", "NVMe", "Metrics", "CSQLite",
+      "CLinux",
       "Foundation",
     ]),
   ]

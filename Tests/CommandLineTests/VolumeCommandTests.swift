@@ -154,6 +154,91 @@ import Testing
     #expect(status == .failed && json["error"]?["code"] == "volume_not_served")
   }
 
+  @Test func `rebuilds are paused, resumed and throttled, slow replicas dropped, by what the specification says`() throws {
+    let cluster = try Cluster()
+    let spec = VolumeSpec(name: "db", sizeBytes: 1 << 30, replicaCount: 1, createdAt: .now)
+    try cluster.put(spec, at: Keys.volumeSpec(name: "db"))
+    func stored() throws -> VolumeSpec? { try cluster.store.object(VolumeSpec.self, at: Keys.volumeSpec(name: "db"))?.object }
+    #expect(try cluster.run("rebuild", "pause", "db").json["paused"] == true)
+    #expect(try cluster.run("rebuild", "throttle", "db", "--bandwidth", "100MiB").status == .success)
+    #expect(try stored()?.rebuild == RebuildPolicy(isPaused: true, bytesPerSecond: 100 << 20))
+    #expect(try cluster.run("rebuild", "throttle", "db").json["bytes_per_second"] == .null)
+    #expect(try cluster.run("rebuild", "resume", "db").json["paused"] == false)
+    #expect(try stored()?.rebuild == nil)
+    #expect(try cluster.run("rebuild", "pause", "other").status == .notFound)
+    #expect(try cluster.run("volume", "set", "db", "--slow-replicas", "drop").status == .success)
+    #expect(try stored()?.slowReplicas == .drop)
+    #expect(try cluster.run("volume", "set", "db").status == .usage)
+  }
+
+  @Test func `a scrub is asked for once while it is under way, watched to its end, and stopped`() throws {
+    let cluster = try Cluster()
+    let spec = VolumeSpec(name: "db", sizeBytes: 1 << 30, replicaCount: 1, createdAt: .now)
+    try cluster.put(spec, at: Keys.volumeSpec(name: "db"))
+    try cluster.serve(spec)
+    func request() throws -> ScrubRequest? { try cluster.store.object(VolumeSpec.self, at: Keys.volumeSpec(name: "db"))?.object.scrub }
+    #expect(try cluster.run("volume", "scrub", "db", "--stop").status == .failed)
+    #expect(try cluster.run("volume", "scrub", "db").status == .success)
+    let first = try #require(try request())
+    #expect(try cluster.run("volume", "scrub", "db").status == .success)
+    #expect(try request() == first)
+    // In the nexus's place.
+    var ended = ScrubStatus(id: first.id, state: .done, startedAt: .now)
+    (ended.bytesToDo, ended.bytesDone, ended.differingBlocks, ended.repairedBlocks) = (1 << 20, 1 << 20, 2, 1)
+    ended.unresolved = [8192]
+    var record = try #require(try cluster.store.object(InSyncRecord.self, at: Keys.inSync(spec.id))).object
+    record.lastScrub = ended
+    try cluster.put(record, at: Keys.inSync(spec.id))
+    let over = try cluster.run("volume", "scrub", "db", "--stop", "--watch")
+    #expect(over.status == .failed && over.json["unresolved"]?[0] == 8192 && over.json["repaired_blocks"] == 1, "\(over.json)")
+    #expect(try request()?.isStopped == true)
+    #expect(try cluster.run("volume", "show", "db").json["scrub"]?["differing_blocks"] == 2)
+    // What was over is begun anew, as another request.
+    #expect(try cluster.run("volume", "scrub", "db", "--trust", "n1").status == .success)
+    #expect(try request()?.id != first.id)
+    #expect(try cluster.run("volume", "scrub", "db", "--trust", "n9").status == .failed)
+  }
+
+  @Test func `a force says what may be lost, holds for what was seen, and is not done without the word`() throws {
+    let cluster = try Cluster()
+    let spec = VolumeSpec(name: "db", sizeBytes: 1 << 30, replicaCount: 2, createdAt: .now)
+    try cluster.put(spec, at: Keys.volumeSpec(name: "db"))
+    try cluster.serve(spec)
+    #expect(try cluster.run("volume", "force", "db", "--force").json["error"]?["code"] == "not_blocked")
+    // The replica of n1 is out; that of n2, which is down, is the set.
+    let assignment = try #require(try cluster.store.object(NexusAssignment.self, at: Keys.nexusAssignment(node: "n1", spec.id))).object
+    let (here, there) = (assignment.replicas[0].id, ReplicaID())
+    var wider = assignment
+    wider.replicas.append(.init(id: there, node: "n2", pool: "p"))
+    try cluster.put(wider, at: Keys.nexusAssignment(node: "n1", spec.id))
+    var record = InSyncRecord(
+      generation: 7, setVersion: 4, nexusNode: "n1", nexusIncarnation: "i", members: [there],
+      out: [.init(id: here, reason: "the connection was lost", atGeneration: 5)])
+    try cluster.put(record, at: Keys.inSync(spec.id))
+    try cluster.put(
+      NexusStatus(volumeID: spec.id, state: .blocked, message: "waiting", generation: 7, replicas: []),
+      at: Keys.nexusStatus(node: "n1", spec.id))
+    let told = try cluster.run("volume", "force", "db")
+    let text = told.json["error"]?["message"]?.stringValue ?? ""
+    #expect(told.status == .failed && text.contains("every write that hosts were told of since then is lost"), "\(told.json)")
+    #expect(text.contains("Left behind, and kept as it is: n2"))
+    #expect(try cluster.run("volume", "force", "db", "--replica", "n2", "--force").status == .failed)
+    #expect(try cluster.store.object(VolumeSpec.self, at: Keys.volumeSpec(name: "db"))?.object.force == nil)
+    #expect(try cluster.run("volume", "force", "db", "--force", "--wait", "100ms").status == .timeout)
+    let request = try #require(try cluster.store.object(VolumeSpec.self, at: Keys.volumeSpec(name: "db"))?.object.force)
+    #expect(request.replica == here && request.servedGeneration == 0 && request.setVersion == 4)
+    #expect(try cluster.run("replica", "discard", "db", "n2", "--force").json["error"]?["code"] == "not_left_behind")
+    record.out = [.init(id: there, reason: "left behind by force", atGeneration: 7)]
+    record.out[0].keptBy = request.id
+    record.members = [here]
+    try cluster.put(record, at: Keys.inSync(spec.id))
+    #expect(try cluster.run("replica", "discard", "db", "n2").json["error"]?["code"] == "force_needed")
+    #expect(try cluster.run("replica", "discard", "db", "n2", "--force").status == .success)
+    #expect(
+      try cluster.store.object(VolumeSpec.self, at: Keys.volumeSpec(name: "db"))?.object.discarded
+        == [DiscardRequest(replica: there, force: request.id)])
+  }
+
   @Test func `rebuilds and explanations in the promised form, and with bars for people`() throws {
     let cluster = try Cluster()
     let spec = VolumeSpec(name: "db", sizeBytes: 1 << 30, replicaCount: 1, createdAt: .now)
@@ -166,7 +251,7 @@ import Testing
     #expect(
       names(list[0]) == [
         "volume", "replica", "node", "kind", "state", "cause", "bytes_to_do", "bytes_done", "bytes_read", "bytes_sent", "bytes_per_second",
-        "started_at", "seconds_left",
+        "started_at", "seconds_left", "limit_bytes_per_second",
       ])
     #expect(list[0]?["volume"] == "db" && list[0]?["state"] == "running" && list[0]?["seconds_left"] == 13)
     #expect(try cluster.run("rebuild", "list", "--volume", "other").status == .notFound)

@@ -14,6 +14,12 @@ import Testing
     print(result.output)
   }
 
+  @Test func theNodePluginStagesAndPublishesOnARealKernel() async throws {
+    let result = try await Script.run("deploy/linux-host/csi-test.sh", limitSeconds: 840)
+    try #require(result.status == 0, "\(result.output)")
+    print(result.output)
+  }
+
   @Test func theGuestScriptsStatusIsTheHarnesss() async throws {
     try await Script.withGuestScript("test $GREETING = hello || exit 1; ask_machine anything; exit $(($? + 7))") { script in
       let arguments = ["--timeout", "120", "--handler", "/bin/true", "--set", "GREETING=hello", script]

@@ -35,7 +35,7 @@ import Testing
       scene.disk(node).faults.latencyNanoseconds = 1_800_000...2_200_000
       scene.disk(node).faults.loadPercent = 30
     }
-    server.nexus.governor.limits.percent = percent
+    server.nexus.budget.limits.percent = percent
     var latencies = Latencies()
     _ = p99(scene) { $0 < 50 }
     latencies.idle = p99(scene) { $0 < 500 }

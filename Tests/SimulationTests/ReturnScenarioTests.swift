@@ -158,6 +158,84 @@ import Testing
     #expect(scene.end() == nil)
   }
 
+  /// Without hope for B an operator goes on from A: what B alone holds never appears, B's replica is not touched until it is given up,
+  /// and then it becomes like A.
+  @Test func `both-down-in-turn, forced`() throws {
+    let (a, b) = (0, 1)
+    let scene = Scene(replicas: 2)
+    scene.startNexus(b)
+    #expect(scene.wait { scene.isHealthy })
+    let both = scene.send(.write, 0..<8)
+    #expect(scene.wait { scene.ending(both) == .success })
+    scene.cluster.killNode(a)
+    #expect(scene.wait { scene.set == [b] })
+    // Ghosts where A has data, and where it has none; and their regions leave the log.
+    let ghosts = [scene.send(.write, 0..<8), scene.send(.write, 64..<72), scene.send(.write, 200..<232)]
+    #expect(scene.wait { ghosts.allSatisfy { scene.ending($0) == .success } })
+    scene.wait(seconds: 10)
+    scene.cluster.killNode(b)
+    scene.cluster.startNode(a)
+    scene.startNexus(a)
+    scene.wait(seconds: 40)
+    #expect(!scene.isServing && scene.set == [b])
+    scene.force(a)
+    #expect(scene.wait { scene.isServing && scene.set == [a] }, "\(scene.story)")
+    #expect(scene.read(0) == both && scene.read(64) == -1 && scene.read(200) == -1)
+    let later = scene.send(.write, 8..<16)
+    #expect(scene.wait { scene.ending(later) == .success })
+    let left = scene.disk(b).current
+    let claim = scene.disk(b).claim
+    scene.cluster.startNode(b)
+    scene.wait(seconds: 30)
+    #expect(scene.set == [a] && scene.disk(b).current == left && scene.disk(b).claim == claim)
+    // Another nexus leaves it alone too.
+    scene.startNexus(a)
+    scene.wait(seconds: 10)
+    #expect(scene.isServing && scene.disk(b).claim == claim)
+    scene.cluster.discard(b)
+    #expect(scene.wait { scene.isHealthy }, "\(scene.story)")
+    #expect(scene.disk(b).current == scene.disk(a).current)
+    // B alone, without A: no ghost.
+    scene.cluster.killNode(a)
+    scene.startNexus(b)
+    #expect(scene.wait { scene.isServing && scene.set == [b] })
+    #expect(scene.read(0) == both && scene.read(8) == later && scene.read(64) == -1 && scene.read(200) == -1)
+    #expect(scene.end(checksHistory: false) == nil)
+  }
+
+  /// Of three, the one that left first is gone on from; the one that left after it has ghosts too, and records that seem unbroken.
+  @Test func `forced, with a third replica that was away`() throws {
+    let (a, b, c) = (0, 1, 2)
+    let scene = Scene(replicas: 3)
+    scene.startNexus(b)
+    #expect(scene.wait { scene.isHealthy })
+    let all = scene.send(.write, 0..<8)
+    #expect(scene.wait { scene.ending(all) == .success })
+    scene.cluster.killNode(a)
+    #expect(scene.wait { scene.set == [b, c] })
+    let ghost = scene.send(.write, 64..<72)
+    #expect(scene.wait { scene.ending(ghost) == .success })
+    scene.wait(seconds: 10)
+    scene.cluster.killNode(c)
+    #expect(scene.wait { scene.set == [b] })
+    scene.cluster.killNode(b)
+    scene.cluster.startNode(a)
+    scene.cluster.startNode(c)
+    scene.force(a)
+    #expect(scene.wait { scene.isServing && scene.set == [a] })
+    #expect(scene.read(64) == -1 && scene.held(c, 64) == ghost)
+    scene.wait(seconds: 10)
+    #expect(scene.set == [a] && scene.held(c, 64) == ghost)
+    scene.cluster.discard(c)
+    #expect(scene.wait { scene.set == [a, c] }, "\(scene.story)")
+    #expect(scene.held(c, 64) == -1)
+    scene.cluster.startNode(b)
+    scene.cluster.discard(b)
+    #expect(scene.wait { scene.isHealthy }, "\(scene.story)")
+    #expect(scene.held(b, 64) == -1 && scene.held(b, 0) == all)
+    #expect(scene.end(checksHistory: false) == nil)
+  }
+
   @Test func `repair-races-write`() throws {
     let scene = try scene(2)
     for first in stride(from: 0, to: 64, by: 8) { scene.run(.write, first..<first + 8) }

@@ -29,6 +29,34 @@ import Testing
     #expect(scene.end() == nil)
   }
 
+  /// A stop in order, of the nexus alone and of its node: the next one waits for no lease. After a kill it does.
+  @Test(arguments: [0, 1, 2]) func `a-stop-in-order-is-not-waited-for`(way: Int) throws {
+    let scene = try scene(2)
+    let written = scene.send(.write, 0..<8)
+    #expect(scene.wait(seconds: 1) { scene.ending(written) == .success })
+    #expect(scene.read(0) == written)
+    let run = try #require(scene.cluster.latest)
+    if way < 2 {
+      var isStopped = false
+      #expect(run.stop { isStopped = true })
+      #expect(scene.wait(seconds: 5) { isStopped })
+      #expect(scene.disk(0).claim.nexusID == .none && scene.disk(1).claim.nexusID == .none)
+      #expect(scene.disk(0).metadata.hotRegions.isEmpty)
+    }
+    if way > 0 {
+      // All of it: nobody remembers anything but what is written down.
+      for node in [0, 1] { scene.cluster.killNode(node) }
+      for node in [0, 1] { scene.cluster.startNode(node) }
+    }
+    let began = scene.world.now
+    scene.startNexus(way == 1 ? 0 : 1)
+    #expect(scene.wait { scene.isServing && scene.set == [0, 1] })
+    let seconds = Double(scene.world.now - began) / 1e9
+    #expect(way == 2 ? seconds > 1.9 : seconds < 0.5, "\(seconds) s")
+    #expect(scene.read(0) == written)
+    #expect(scene.end() == nil)
+  }
+
   @Test func `no-unread-across-takeovers`() throws {
     let scene = try scene(3, minInSync: 1)
     scene.run(.write, 0..<8)

@@ -11,11 +11,14 @@ source "$here/../library.sh"
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/keelson-linux-host
 # busybox supplies everything else; these are the programs whose real selves matter.
-programs=(/bin/bash /usr/sbin/nvme /usr/bin/fio /sbin/mke2fs /sbin/e2fsck /sbin/blkdiscard /bin/kmod)
+programs=(
+  /bin/bash /usr/sbin/nvme /usr/bin/fio /sbin/mke2fs /sbin/e2fsck /sbin/resize2fs /sbin/blkdiscard /bin/kmod
+  /sbin/mkfs.xfs /usr/sbin/xfs_admin /usr/sbin/xfs_db /usr/sbin/xfs_growfs /usr/sbin/xfs_io /sbin/mkfs.btrfs /bin/btrfs /bin/btrfstune
+)
 modules=(
   virtio_pci virtio_net virtio_blk virtio_console virtio_rng
   nvme_core nvme_fabrics nvme_tcp nvmet nvmet_tcp null_blk
-  ext4 crc32c_generic crc32c_intel crc32_pclmul crct10dif_pclmul
+  ext4 xfs btrfs crc32c_generic crc32c_intel crc32_pclmul crct10dif_pclmul
 )
 
 # Packs the folder $1 into the archive $2, whole or not at all.

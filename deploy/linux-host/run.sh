@@ -2,9 +2,10 @@
 # Boots a Debian kernel in QEMU (software emulation, no KVM) as a real Linux NVMe/TCP host, runs one script in it, and
 # returns that script's exit status.
 #
-#   run.sh [--timeout SECONDS] [--handler COMMAND] [--forward PORT:GUEST_PORT] [--set NAME=VALUE]... GUEST_SCRIPT
+#   run.sh [--timeout SECONDS] [--handler COMMAND] [--forward PORT:GUEST_PORT] [--set NAME=VALUE]... [--program FILE]... GUEST_SCRIPT
 #
-# In the guest: bash, busybox, nvme, fio, mkfs.ext4, e2fsck, blkdiscard, and the functions of guest-library.sh. The guest
+# In the guest: bash, busybox, nvme, fio, mkfs.ext4, e2fsck, blkdiscard, the programs of xfs and btrfs, each FILE in /guest/bin with the
+# libraries it needs, and the functions of guest-library.sh. The guest
 # reaches the machine's 127.0.0.1 as 10.0.2.2; with --forward, the machine's 127.0.0.1:PORT leads to GUEST_PORT in the guest. NAME=VALUE becomes an environment variable of the script. When the script
 # calls `ask_machine STEP ARGUMENT...`, `COMMAND STEP ARGUMENT...` runs here; its exit status and last line go back.
 #
@@ -17,13 +18,14 @@ usage() {
   sed -n 's/^#   //p' "${BASH_SOURCE[0]}" >&2
   exit 99
 }
-timeout_seconds=300 handler= forward= settings=()
+timeout_seconds=300 handler= forward= memory=1024 settings=() programs=()
 while (($#)); do
   case $1 in
     --timeout) timeout_seconds=${2:?} && shift 2 ;;
     --handler) handler=${2:?} && shift 2 ;;
     --forward) forward=${2:?} && shift 2 ;;
     --set) settings+=("${2:?}") && shift 2 ;;
+    --program) programs+=("${2:?}") && memory=2560 && shift 2 ;;
     -*) usage ;;
     *) break ;;
   esac
@@ -45,8 +47,17 @@ trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-mkdir -p "$work/root/guest"
+mkdir -p "$work/root/guest/bin"
 install -m 755 "$script" "$work/root/guest/script"
+for program in "${programs[@]}"; do
+  install -m 755 "$program" "$work/root/guest/bin/"
+  while read -r library; do
+    case $library in
+      /lib/* | /lib64/*) install -D "$library" "$work/root/usr$library" ;;
+      *) install -D "$library" "$work/root$library" ;;
+    esac
+  done < <(ldd "$program" 2>/dev/null | sed -nE 's/.* => (\/[^ ]+) .*/\1/p; s/^[[:space:]]*(\/[^ ]+) .*/\1/p')
+done
 {
   # The guest gives up first, so that it can still say what it was waiting for.
   echo "timeout_seconds=$((timeout_seconds > 60 ? timeout_seconds - 20 : timeout_seconds / 2))"
@@ -63,7 +74,7 @@ exec 5<>"$work/control.out" 6<>"$work/control.in"
 # The death signal takes QEMU along even when this script is killed outright.
 setpriv --pdeathsig KILL qemu-system-x86_64 \
   -nodefaults -no-user-config -display none -no-reboot \
-  -machine pc -accel tcg,thread=multi -cpu max,la57=off -smp 2 -m 1024 \
+  -machine pc -accel tcg,thread=multi -cpu max,la57=off -smp 2 -m $memory \
   -kernel "$kernel" -initrd "$work/initramfs" \
   -append "console=ttyS0 quiet loglevel=1 panic=-1 oops=panic log_buf_len=4M mitigations=off nowatchdog no_timer_check cryptomgr.notests \
 random.trust_cpu=on rcupdate.rcu_cpu_stall_suppress=1 workqueue.watchdog_thresh=0" \

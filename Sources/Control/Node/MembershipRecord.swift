@@ -66,6 +66,29 @@ final class MembershipRecord: Sendable {
     return .fenced
   }
 
+  /// Changes what is no matter of membership, as long as the record is this nexus's; waits while the store is away. False if it is not any
+  /// more, or it was abandoned.
+  func amend(_ change: (inout InSyncRecord) -> Void) -> Bool {
+    var delay: useconds_t = 20_000
+    while !isAbandoned.load(ordering: .relaxed) {
+      do {
+        guard var record = try node.store.object(InSyncRecord.self, at: Keys.inSync(volume)), record.object.generation == generation,
+          record.object.nexusIncarnation == node.incarnation
+        else { return false }
+        let old = record.object
+        change(&record.object)
+        if record.object == old { return true }
+        let transaction = StoreTransaction(compares: [record.isUnchanged], operations: [record.replacement])
+        if try node.store.transact(transaction).committedRevision != nil { return true }
+      } catch {
+        node.log.write("volume \(volume): a note beside its membership waits for the state store: \(error)")
+        usleep(delay)
+        delay = min(delay * 2, 1_000_000)
+      }
+    }
+    return false
+  }
+
   /// The same change twice is the same as once.
   private func apply(_ change: MembershipChange, to record: inout InSyncRecord) {
     let members = change.members.map(ReplicaID.init)
@@ -82,6 +105,7 @@ final class MembershipRecord: Sendable {
       record.out.append(
         .init(
           id: id, reason: absence.reason, atGeneration: generation, acceptedGeneration: absence.generation == 0 ? nil : absence.generation))
+      record.out[record.out.count - 1].leftAt = Date(timeIntervalSince1970: Date.now.timeIntervalSince1970.rounded(.down))
     }
     for id in change.returning.map(ReplicaID.init) {
       for index in record.out.indices where record.out[index].id == id { record.out[index].acceptedGeneration = generation }

@@ -165,7 +165,10 @@ final class NodeAgent: @unchecked Sendable {
     for assignment in nexuses where assignment.deleting { end(assignment.volumeID) }
     for volume in runners.keys.filter({ !assigned.contains($0) }).sorted() { end(volume) }
     // A replica outlives the nexus that uses it, whatever the store says.
-    keeper.reconcile(replicas) { [runners, ending] in runners[$0] == nil && ending[$0] == nil }
+    for assignment in nexuses { runners[assignment.volumeID]?.note(assignment) }
+    keeper.reconcile(replicas) { [runners, ending] in
+      ending[$0.volumeID] == nil && !(runners[$0.volumeID]?.isUsing($0.id) ?? false)
+    }
     for assignment in nexuses where !assignment.deleting && ending[assignment.volumeID] == nil { run(assignment) }
     for assignment in standbys where !assigned.contains(assignment.volumeID) { stand(assignment) }
     let wanted = assigned.union(standbys.map(\.volumeID))

@@ -1,5 +1,6 @@
 import Foundation
 import NVMe
+import Nexus
 import Pool
 import Reactor
 import Synchronization
@@ -16,6 +17,8 @@ final class NodeContext: Sendable {
   let reactors: [ReactorReference]
   /// For the host side, one per reactor.
   let transports: [ReactorBound<TransportContext>]
+  /// What copies of all nexuses on a reactor may take, one per reactor.
+  let budgets: [ReactorBound<RebuildBudget>]
   let log: NodeLog
   let events: EventLog
   private let outbox: StatusOutbox
@@ -23,7 +26,8 @@ final class NodeContext: Sendable {
   private let publishedPools = Mutex<[String: PoolStatus]>([:])
 
   init(
-    name: String, incarnation: String, store: any StateStore, target: TargetServer, reactors: [ReactorReference], log: NodeLog
+    name: String, incarnation: String, store: any StateStore, target: TargetServer, reactors: [ReactorReference], log: NodeLog,
+    rebuildBytesPerSecond: UInt64? = nil
   ) {
     self.name = name
     self.incarnation = incarnation
@@ -34,6 +38,8 @@ final class NodeContext: Sendable {
     events = EventLog(store: store, source: name)
     outbox = StatusOutbox(store: store, log: log)
     transports = reactors.map { $0.call { ReactorBound(TransportContext(reactor: $0)) } }
+    let bandwidth = rebuildBytesPerSecond.map { RebuildBudget.Bandwidth(bytesPerSecond: $0) }
+    budgets = reactors.map { $0.call { _ in ReactorBound(RebuildBudget(bandwidth: bandwidth)) } }
   }
 
   /// Which reactor serves the nexus of a volume that has no replica here; one that has is with its replica.

@@ -45,7 +45,8 @@ public final class NodeDaemon {
       reactors: reactors, serialNumber: String(options.name.prefix(20)), log: TargetLog { [log] in log.write($0) })
     try listen(target)
     let node = NodeContext(
-      name: options.name, incarnation: incarnation, store: store, target: target, reactors: reactors, log: log)
+      name: options.name, incarnation: incarnation, store: store, target: target, reactors: reactors, log: log,
+      rebuildBytesPerSecond: options.rebuildBytesPerSecond)
     let agent = NodeAgent(node: node, pools: pools, status: status(incarnation))
     try agent.start()
     log.write("serving on \(options.listen), announced as \(options.advertise)")

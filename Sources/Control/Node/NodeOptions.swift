@@ -23,6 +23,8 @@ public struct NodeOptions: Equatable, Sendable {
   public var discoveryPort: UInt16?
   /// The processors that reactors are bound to, one each, in order; empty leaves them to the kernel.
   public var processors: [Int]
+  /// What rebuilds and scrubs of all its volumes may copy per second together; nil for no limit.
+  public var rebuildBytesPerSecond: UInt64?
   /// Where the node stands: zone, rack, or any other label.
   public var topology: [String: String]
 

@@ -3,7 +3,8 @@ import Nexus
 
 /// The rebuilds of a volume, over the lives of its nexuses.
 struct RebuildHistory {
-  private let assignment: NexusAssignment
+  /// Where its replicas are.
+  var assignment: NexusAssignment
   /// Of nexuses that are gone.
   private var past: [RebuildStatus] = []
   /// Of the one at work.

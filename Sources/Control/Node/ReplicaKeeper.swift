@@ -47,13 +47,13 @@ final class ReplicaKeeper: Sendable {
   /// Why the replica cannot be used, if there is something to say.
   func trouble(with id: ReplicaID) -> String? { reported.withLock { $0[id]?.message } }
 
-  /// Makes what is assigned true. A replica that is not assigned is kept and served to nobody (R18). One whose volume has a nexus
-  /// here is deleted once `isUnused` says so of the volume.
-  func reconcile(_ assignments: [ReplicaAssignment], isUnused: (VolumeID) -> Bool) {
+  /// Makes what is assigned true. A replica that is not assigned is kept and served to nobody (R18). One that a nexus here
+  /// may use is deleted once `isUnused` says so.
+  func reconcile(_ assignments: [ReplicaAssignment], isUnused: (ReplicaAssignment) -> Bool) {
     for assignment in assignments {
       if !assignment.deleting {
         serve(assignment)
-      } else if isUnused(assignment.volumeID) {
+      } else if isUnused(assignment) {
         delete(assignment)
       }
     }

@@ -21,6 +21,7 @@ extension VolumeRunner {
       let isNews = assignment.handsOver != new.handsOver
       assignment.handsOver = new.handsOver
       if isNews { new.handsOver == true ? handOver() : takeBack() }
+      follow(new)
     }
   }
 

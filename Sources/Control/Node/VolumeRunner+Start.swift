@@ -73,7 +73,7 @@ extension VolumeRunner {
   private func configuration(_ claim: MembershipRecord, nexusID: PoolIdentifier) -> NexusConfiguration {
     let record = claim.claimed
     var absent = record.out.filter { !record.members.contains($0.id) }
-      .map { Absence(PoolIdentifier($0.id), reason: $0.reason, generation: $0.acceptedGeneration ?? 0) }
+      .map { Absence(PoolIdentifier($0.id), reason: $0.reason, generation: $0.acceptedGeneration ?? 0, isForeign: $0.isForeign) }
     for replica in assignment.replicas where !record.members.contains(replica.id) && !record.out.contains(where: { $0.id == replica.id }) {
       absent.append(Absence(PoolIdentifier(replica.id), reason: "new"))
     }
@@ -94,27 +94,26 @@ extension VolumeRunner {
 
   private func begin(_ claim: MembershipRecord) {
     let position = path.reactorPosition
-    let (reactor, transport) = (node.reactors[position], node.transports[position])
+    let (reactor, transport, budget) = (node.reactors[position], node.transports[position], node.budgets[position])
     let nexusID = PoolIdentifier.random()
     let configuration = configuration(claim, nexusID: nexusID)
     let host = HostIdentity(name: QualifiedName(NQN.nexus(assignment.volumeID))!, identifier: Identifier128(nexusID.description)!)
-    let replicas = assignment.replicas.map(\.id)
-    let generation = claim.generation
     let parts = reactor.call { [self] inside in
       let surroundings = VolumeSurroundings(runner: self, record: claim, reactor: reactor)
-      let nexus = Nexus(reactor: inside, configuration: configuration, surroundings: surroundings)
+      let nexus = Nexus(reactor: inside, configuration: configuration, surroundings: surroundings, budget: budget.value)
       surroundings.nexus = nexus
-      let links = replicas.map { id in
-        ReplicaLink(
-          context: transport.value, nexus: nexus, replica: PoolIdentifier(id), subsystem: QualifiedName(NQN.replica(id))!, host: host,
-          locate: { [self] answer in queue.async { answer(self.place(of: id)) } },
-          tell: { [self] trouble in queue.async { self.replicaChanged(id, trouble: trouble, generation: generation) } })
-      }
-      for link in links { link.start() }
-      return (ReactorBound(nexus), ReactorBound(surroundings), links.map { ReactorBound($0) })
+      return (ReactorBound(nexus), ReactorBound(surroundings))
     }
-    serving = Serving(
-      record: claim, reactor: reactor, nexus: parts.0, surroundings: parts.1, links: parts.2)
+    let serving = Serving(
+      record: claim, reactor: reactor, transport: transport, host: host, nexus: parts.0, surroundings: parts.1)
+    self.serving = serving
+    kept = Dictionary(uniqueKeysWithValues: claim.claimed.out.compactMap { absent in absent.keptBy.map { (absent.id, $0) } })
+    scrubs.last = claim.claimed.lastScrub
+    lastForce = claim.claimed.lastForce?.id
+    // Taken from the volume while no nexus ran.
+    serving.goers = (claim.claimed.members + claim.claimed.out.map(\.id)).filter { assignment.node(of: $0) == nil }
+    applyOrders()
+    followReplicas()
     publish(.starting, "claiming its replicas")
   }
 

@@ -1,9 +1,11 @@
 import Foundation
+import Host
 import NVMe
 import Nexus
 import Reactor
 import Synchronization
 import Target
+import Transport
 
 /// Runs one volume's nexus on this node: claims the volume, gives the nexus doors to its replicas, serves it to hosts while it can be
 /// served, and starts over when another nexus took it away.
@@ -32,8 +34,15 @@ final class VolumeRunner: @unchecked Sendable {
   var troubles: [ReplicaID: String] = [:]
   var past: RebuildHistory
   let tending = VolumeTending()
+  var scrubs = ScrubKeeping()
+  /// Replicas that a force left behind, and which force.
+  var kept: [ReplicaID: UUID] = [:]
+  /// The last force that was decided.
+  var lastForce: UUID?
   /// The last claim made, for a stop that cannot wait for the store.
   let held = Mutex<MembershipRecord?>(nil)
+  /// Replicas that are assigned, and those that there is a way to still.
+  let uses: Mutex<(assigned: Set<ReplicaID>, linked: Set<ReplicaID>)>
   private(set) var isStopping = false
   /// The nexus was ended for another node to take over.
   var hasHandedOver = false
@@ -47,9 +56,15 @@ final class VolumeRunner: @unchecked Sendable {
   final class Serving: @unchecked Sendable {
     let record: MembershipRecord
     let reactor: ReactorReference
+    let transport: ReactorBound<TransportContext>
+    /// Who the nexus is to its replicas.
+    let host: HostIdentity
     let nexus: ReactorBound<Nexus>
     let surroundings: ReactorBound<VolumeSurroundings>
-    let links: [ReactorBound<ReplicaLink>]
+    /// Ways to its replicas, as they are assigned.
+    var links: [(replica: ReplicaID, link: ReactorBound<ReplicaLink>)] = []
+    /// Those that are not assigned any more and that the nexus has not let go of.
+    var goers: [ReplicaID] = []
     /// Whether it has served, and hosts' commands reach it.
     var isPublished = false
     /// Counts the times that service ended, to know late timers.
@@ -57,14 +72,15 @@ final class VolumeRunner: @unchecked Sendable {
     var isOut = false
 
     init(
-      record: MembershipRecord, reactor: ReactorReference, nexus: ReactorBound<Nexus>, surroundings: ReactorBound<VolumeSurroundings>,
-      links: [ReactorBound<ReplicaLink>]
+      record: MembershipRecord, reactor: ReactorReference, transport: ReactorBound<TransportContext>, host: HostIdentity,
+      nexus: ReactorBound<Nexus>, surroundings: ReactorBound<VolumeSurroundings>
     ) {
       self.record = record
       self.reactor = reactor
+      self.transport = transport
+      self.host = host
       self.nexus = nexus
       self.surroundings = surroundings
-      self.links = links
     }
   }
 
@@ -74,6 +90,7 @@ final class VolumeRunner: @unchecked Sendable {
     self.node = node
     self.keeper = keeper
     past = RebuildHistory(assignment)
+    uses = Mutex((Set(assignment.replicas.map(\.id)), []))
     queue = DispatchQueue(label: "keelson.volume.\(assignment.volumeID)")
     commits = DispatchQueue(label: "keelson.commit.\(assignment.volumeID)")
   }
@@ -118,6 +135,9 @@ final class VolumeRunner: @unchecked Sendable {
       return restart("another nexus owns the volume")
     }
     updatePath(serving, report)
+    followForce()
+    followReplicas()
+    followScrub()
     publishReport()
     lookLater()
   }
@@ -131,7 +151,7 @@ final class VolumeRunner: @unchecked Sendable {
 
   /// Looks again while something is under way that the nexus does not tell of.
   private func lookLater() {
-    guard !isLookDue, let told, told.rebuilds.contains(where: { $0.state == .running }) else { return }
+    guard !isLookDue, let told, told.rebuilds.contains(where: { $0.state == .running }) || told.scrub?.state == .running else { return }
     isLookDue = true
     queue.asyncAfter(deadline: .now() + Self.progressSeconds) { [self] in
       isLookDue = false
@@ -144,7 +164,7 @@ final class VolumeRunner: @unchecked Sendable {
 
   // MARK: Ends
 
-  private func restart(_ why: String) {
+  func restart(_ why: String) {
     guard !isStopping else { return }
     node.log.write("volume \(assignment.volumeName): starting over, \(why)")
     tearDown(isInOrder: false)
@@ -184,15 +204,14 @@ final class VolumeRunner: @unchecked Sendable {
       serving.record.abandon()
       commits.sync {}
       serving.reactor.call { _ in nexus.value.retire() }
-      for link in serving.links {
-        _ = serving.reactor.callAsynchronously { (_, done: @escaping @Sendable (Bool) -> Void) in link.value.close { done(true) } }
-      }
+      for entry in serving.links { close(entry.link, of: entry.replica, serving) }
       serving.reactor.call { _ in surroundings.value.nexus = nil }
     }
     told = nil
     tending.reset()
     troubles = [:]
     past.close()
+    scrubs.close()
   }
 
   // MARK: Status
@@ -203,6 +222,7 @@ final class VolumeRunner: @unchecked Sendable {
     var status = NexusStatus(
       volumeID: assignment.volumeID, state: state, message: message, generation: serving?.record.generation ?? 0,
       replicas: replicas ?? lastStatus?.replicas ?? [], rebuilds: rebuilds ?? past.all)
+    status.scrub = scrubs.status(told?.scrub)
     status.hosts = path.hosts
     if hasHandedOver { status.handedOver = true }
     describeTending(in: &status)
@@ -232,6 +252,7 @@ struct NexusReport: Sendable {
   let sizeBytes: UInt64
   let snapshots: [VolumeSnapshot]
   let rebuilds: [Rebuild]
+  var scrub: Scrub?
   /// Commands that were told to look elsewhere (R12).
   let impatientCommands: UInt64
   /// On the clock of `Rebuild`.
@@ -246,6 +267,7 @@ extension NexusReport {
     sizeBytes = nexus.sizeBytes
     snapshots = nexus.snapshots
     rebuilds = nexus.rebuilds
+    scrub = nexus.scrub
     impatientCommands = nexus.impatientCommands
     nowNanoseconds = Clock.monotonicNanoseconds()
   }

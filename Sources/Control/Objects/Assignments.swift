@@ -82,7 +82,7 @@ public struct NexusAssignment: StoredObject {
 
   enum CodingKeys: String, CodingKey {
     case volumeID, volumeName, sizeBytes, blockSizeBytes, minInSync, replicas, deleting, wantedSizeBytes, publications, otherPaths
-    case handsOver, lostNodes
+    case handsOver, lostNodes, orders
     case snapshotList = "snapshots"
   }
 
@@ -90,6 +90,8 @@ public struct NexusAssignment: StoredObject {
     get { snapshotList ?? [] }
     set { snapshotList = newValue.isEmpty ? nil : newValue }
   }
+  /// From the specification; absent where it says nothing.
+  public var orders: VolumeOrders?
   /// The hosts that may connect; absent for any.
   public var publications: [Publication]?
   /// The other ways to the volume, which discovery tells of too. Absent for none.

@@ -13,6 +13,17 @@ public struct InSyncRecord: StoredObject {
     public var atGeneration: UInt64
     /// The latest that it is known to have accepted (R3); absent where that is not known.
     public var acceptedGeneration: UInt64?
+    /// When it left; absent where that was not written down.
+    public var leftAt: Date?
+    /// The force that left it behind: nobody touches it until it is discarded (R6).
+    public var keptBy: UUID?
+    private var foreign: Bool?
+
+    /// A force came between it and the set: what others recorded of it does not count, and all of it is compared (R6).
+    public var isForeign: Bool {
+      get { foreign ?? false }
+      set { foreign = newValue ? true : nil }
+    }
 
     public init(id: ReplicaID, reason: String, atGeneration: UInt64, acceptedGeneration: UInt64? = nil) {
       self.id = id
@@ -67,9 +78,12 @@ public struct InSyncRecord: StoredObject {
   public var sizeBytes: UInt64?
   /// Oldest first. Absent for none.
   private var snapshotList: [Snapshot]?
+  /// Snapshots that were ready and are not any more, the latest: none is ever taken again under the same id. Absent for none.
+  public var endedSnapshots: [SnapshotID]?
 
   enum CodingKeys: String, CodingKey {
-    case generation, setVersion, nexusNode, nexusIncarnation, members, out, confirmedGeneration, sizeBytes
+    case generation, setVersion, nexusNode, nexusIncarnation, members, out, confirmedGeneration, sizeBytes, lastScrub, endedSnapshots
+    case lastForce
     case snapshotList = "snapshots"
   }
 
@@ -77,6 +91,10 @@ public struct InSyncRecord: StoredObject {
     get { snapshotList ?? [] }
     set { snapshotList = newValue.isEmpty ? nil : newValue }
   }
+  /// The last scrub that ended, whichever node ran it.
+  public var lastScrub: ScrubStatus?
+  /// What became of the last force that was asked for.
+  public var lastForce: ForceOutcome?
 
   public init(
     generation: UInt64, setVersion: UInt64, nexusNode: String, nexusIncarnation: String, members: [ReplicaID], out: [Absent] = [],

@@ -267,11 +267,13 @@ public struct NexusStatus: StoredObject {
   private var deletedList: [SnapshotID]?
   /// Why the volume does not grow as it shall.
   public var growthTrouble: String?
+  /// The scrub under way.
+  public var scrub: ScrubStatus?
 
   public static let maximumRebuilds = 24
 
   enum CodingKeys: String, CodingKey {
-    case volumeID, state, message, generation, subnqn, replicas, hosts, handedOver, growthTrouble
+    case volumeID, state, message, generation, subnqn, replicas, hosts, handedOver, scrub, growthTrouble
     case rebuildList = "rebuilds"
     case troubleList = "snapshotTroubles"
     case deletedList = "deletedSnapshots"

@@ -62,6 +62,9 @@ public struct VolumeExplanation: Equatable, Sendable {
     why.append("\(node), which serves it, does not run")
     next.append("when \(node) is back it claims the replicas, makes equal what was being written, and serves within seconds; hosts wait")
     help = "Bring back \(node)."
+    if let only = volume.replicas.first(where: { $0.node != node && $0.state == .absent && isThere($0) }) {
+      help! += " Only if that cannot be: 'keelson volume force \(volume.name) --replica \(only.node)' says what would be lost."
+    }
   }
 
   private mutating func explainStart(_ message: String?, on node: String) {
@@ -87,6 +90,23 @@ public struct VolumeExplanation: Equatable, Sendable {
     }
     let down = downNodes
     help = down.isEmpty ? "See the log of node \(volume.nexus?.node ?? "?")." : "Bring back \(Self.list(down))."
+    let behind = volume.replicas.filter { $0.state == .leftBehind }
+    if !behind.isEmpty, let help = discardHelp(behind) {
+      self.help = help
+    } else if volume.replicas.contains(where: { isThere($0) && $0.state != .leftBehind }) {
+      help! += " Only if that cannot be: 'keelson volume force \(volume.name)' says what would be lost by going on without."
+    }
+  }
+
+  private func isThere(_ replica: VolumeView.Replica) -> Bool {
+    cluster.node(replica.node) != nil && cluster.replicaStatus(node: replica.node, replica.id)?.state == .ready
+  }
+
+  /// What a force left behind comes back when it is given up.
+  private func discardHelp(_ behind: [VolumeView.Replica]) -> String? {
+    let first = behind.first(where: isThere) ?? behind[0]
+    return "When nothing of it is needed any more, give up what the replica on \(first.node) holds with: "
+      + "keelson replica discard \(volume.name) \(first.node)"
   }
 
   // MARK: Served
@@ -112,9 +132,15 @@ public struct VolumeExplanation: Equatable, Sendable {
         "what the replica on \(replica.node) misses is recorded, without a limit of time; \(isDown ? "when the node is back" : "it is tried again and")"
           + " only that is copied")
     }
+    describeScrub()
+    let behind = volume.replicas.filter { $0.state == .leftBehind }
     let down = downNodes
     if !down.isEmpty {
       help = "Bring back \(Self.list(down))."
+    } else if !behind.isEmpty, let help = discardHelp(behind) {
+      self.help = help
+    } else if volume.rebuildPolicy?.isPaused == true, !absent.isEmpty || volume.state == .rebuilding {
+      help = "Rebuilds are paused. Go on with: keelson rebuild resume \(volume.name)"
     } else if let faulted = volume.replicas.first(where: { cluster.replicaStatus(node: $0.node, $0.id)?.state == .faulted }) {
       help = "See what is wrong with pool \(faulted.pool) of \(faulted.node): keelson pool list"
     } else if let away = absent.first {
@@ -123,6 +149,19 @@ public struct VolumeExplanation: Equatable, Sendable {
       help = "See what slows down pool \(slow.pool) of \(slow.node), or the network there: keelson pool list"
     } else if volume.state == .rebuilding {
       help = "Nothing needs to be done. To look on: keelson rebuild list --watch"
+    }
+  }
+
+  private mutating func describeScrub() {
+    guard let scrub = volume.scrub else { return }
+    if !scrub.isOver {
+      running.append(
+        "its copies are compared: \(Int(scrub.fraction * 100)) % of \(ByteText.of(scrub.bytesToDo)), \(scrub.differingBlocks) blocks differed"
+      )
+    } else if scrub.unresolvedBlocks > 0 {
+      why.append(
+        "the last scrub found \(scrub.unresolvedBlocks) blocks of which nobody can tell which copy is right; "
+          + "'keelson volume scrub \(volume.name) --trust NODE' takes those of one node")
     }
   }
 

@@ -24,6 +24,14 @@ public struct VolumeSpec: StoredObject {
   public var createdAt: Date
   /// The volume is to go. Never taken back.
   public var deleting: Bool
+  /// Absent for a volume that was not asked for by CSI.
+  public var csi: CSIVolume?
+  // What its nexus is told while it runs (`VolumeOrders`); absent for nothing said.
+  public var rebuild: RebuildPolicy?
+  public var slowReplicas: SlowReplicaPolicy?
+  public var scrub: ScrubRequest?
+  public var force: ForceRequest?
+  public var discarded: [DiscardRequest]?
   /// The hosts that may use it; absent while any host may.
   public var publications: [Publication]?
   /// The node that shall serve it while it can; absent for any.

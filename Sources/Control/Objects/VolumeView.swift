@@ -18,6 +18,8 @@ public struct VolumeView: Encodable, Equatable, Sendable {
       case absent
       /// Its node does not run or does not answer.
       case unreachable
+      /// An operator's force left it behind; it is kept as it was until it is discarded.
+      case leftBehind = "left-behind"
       case creating, deleting, faulted
     }
 
@@ -66,6 +68,11 @@ public struct VolumeView: Encodable, Equatable, Sendable {
   public var publications: [Publication]?
   /// Under way and over, the oldest first.
   public var rebuilds: [RebuildStatus]
+  /// What holds for them; nil where nothing was said.
+  public var rebuildPolicy: RebuildPolicy?
+  public var slowReplicas: SlowReplicaPolicy?
+  /// The scrub under way, else the last one.
+  public var scrub: ScrubStatus?
   /// What there is to say when the volume is not healthy.
   public var message: String?
 
@@ -73,7 +80,9 @@ public struct VolumeView: Encodable, Equatable, Sendable {
     case name, id, size
     case blockSize = "block_size"
     case isThick = "thick"
-    case state, nexus, replicas, paths, publications, rebuilds, message
+    case rebuildPolicy = "rebuild_policy"
+    case slowReplicas = "slow_replicas"
+    case state, nexus, replicas, paths, publications, rebuilds, scrub, message
   }
 
   public init(_ spec: VolumeSpec, in cluster: ClusterState) {
@@ -85,6 +94,8 @@ public struct VolumeView: Encodable, Equatable, Sendable {
     replicas = []
     paths = []
     rebuilds = []
+    rebuildPolicy = spec.rebuild
+    slowReplicas = spec.slowReplicas
     publications = spec.publications
     let note = cluster.note(volumeName: spec.name)?.object.message
     guard let assignment = cluster.nexusAssignments(of: spec.id).first else {
@@ -120,6 +131,7 @@ public struct VolumeView: Encodable, Equatable, Sendable {
     if let text = status?.growthTrouble { messages.append(text) }
     if state != .healthy { messages += replicas.compactMap(\.explanation) }
     rebuilds = (running == nil ? cluster.nexusStatus(node: node, spec.id) : status)?.rebuilds ?? []
+    scrub = status?.scrub ?? record?.lastScrub
     message = messages.isEmpty ? nil : messages.joined(separator: "; ")
 
     let isServed = state == .healthy || state == .degraded || state == .rebuilding
@@ -150,6 +162,8 @@ public struct VolumeView: Encodable, Equatable, Sendable {
     let state: Replica.State
     if spec.deleting {
       state = .deleting
+    } else if record?.out.contains(where: { $0.id == replica.id && $0.keptBy != nil }) == true {
+      state = .leftBehind
     } else if !isMember {
       state = seen?.state == .syncing ? .syncing : .absent
     } else if cluster.node(replica.node) == nil {
@@ -185,6 +199,7 @@ extension VolumeView.Replica {
     case .absent: return "the replica on \(node) is absent\(suffix)"
     case .unreachable: return "the replica on \(node) is not reachable\(suffix)"
     case .faulted: return "the replica on \(node) is faulted\(suffix)"
+    case .leftBehind: return "the replica on \(node) was left behind by an operator's force, and is kept as it was"
     case .inSync, .creating, .deleting: return nil
     }
   }

@@ -13,7 +13,9 @@ extension Reconciler {
     }
     let candidates = candidates(nexus, record.object, state)
     if state.isLost(nexus.node) {
-      guard let target = choose(candidates, volume.object, state) else { return nil }
+      guard let target = choose(candidates, volume.object, state) ?? forcedTarget(volume.object, nexus.object, record.object, state) else {
+        return nil
+      }
       return move(volume, nexus, to: target, isLost: true, record, state)
     }
     if let target = plannedTarget(volume.object, nexus, candidates, state) {
@@ -35,6 +37,17 @@ extension Reconciler {
       replica.node != nexus.node && record.members.contains(replica.id) && state.node(replica.node)?.state == .ready
         && !state.isLost(replica.node) && state.replicaStatus(node: replica.node, replica.id)?.state == .ready
     }.map(\.node).sorted()
+  }
+
+  /// Where an operator says that the volume goes on, if that is undecided and the node runs.
+  private static func forcedTarget(
+    _ spec: VolumeSpec, _ nexus: NexusAssignment, _ record: InSyncRecord, _ state: ClusterState
+  ) -> String? {
+    guard let force = spec.force, record.lastForce?.id != force.id, force.setVersion == record.setVersion,
+      let node = nexus.node(of: force.replica), state.node(node)?.state == .ready, !state.isLost(node),
+      state.replicaStatus(node: node, force.replica)?.state == .ready
+    else { return nil }
+    return node
   }
 
   /// The preferred one, else the one with the fewest nexuses, else the first by name.

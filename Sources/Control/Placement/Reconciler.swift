@@ -27,7 +27,7 @@ public enum Reconciler {
         let (step, isPlaced) = create(volume, state, using: &random)
         if let step { steps.append(step) }
         hasPlaced = hasPlaced || isPlaced
-      } else if let step = steer(volume, state) {
+      } else if let step = steer(volume, state) ?? carryOrders(volume, state) {
         steps.append(step)
       }
     }
@@ -66,7 +66,7 @@ public enum Reconciler {
     let nexusNode = choices[0].node
     let assignment = NexusAssignment(
       volumeID: spec.id, volumeName: spec.name, sizeBytes: spec.sizeBytes, blockSizeBytes: spec.blockSizeBytes,
-      minInSync: spec.minInSync, replicas: replicas, publications: spec.publications)
+      minInSync: spec.effectiveMinInSync, replicas: replicas, publications: spec.publications)
     let plan = NexusPlan(spec, assignment, on: nexusNode, state)
     let record = InSyncRecord(
       generation: 0, setVersion: 1, nexusNode: nexusNode, nexusIncarnation: "", members: replicas.map(\.id),

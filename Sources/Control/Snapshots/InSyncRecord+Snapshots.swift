@@ -21,6 +21,10 @@ extension InSyncRecord {
   /// Takes what the nexus decided. The same twice is the same as once: the moment at which one was ready stays.
   mutating func take(_ decided: [VolumeSnapshot], now: Date) {
     let before = snapshots
+    for snapshot in decided where snapshot.state == .deleting {
+      guard before.contains(where: { $0.replicaSnapshot == snapshot.id.description && $0.state == .ready }) else { continue }
+      endedSnapshots = ((endedSnapshots ?? []) + [SnapshotID(snapshot.request)]).suffix(SnapshotSpec.maximumPerVolume)
+    }
     snapshots = decided.map { snapshot in
       let state: Snapshot.State =
         switch snapshot.state {

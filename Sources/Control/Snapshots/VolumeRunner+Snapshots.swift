@@ -11,6 +11,8 @@ final class VolumeTending: @unchecked Sendable {
   fileprivate var troubles: [SnapshotID: String] = [:]
   /// They are left alone until their time.
   fileprivate var resting: Set<SnapshotID> = []
+  /// Those that were ready once: what is taken later would be something else.
+  fileprivate var wereReady: Set<SnapshotID> = []
   fileprivate var isGrowing = false
   fileprivate var isGrowthResting = false
   fileprivate var growthTrouble: String?
@@ -32,6 +34,8 @@ extension VolumeRunner {
     guard let serving, let told, !isStopping else { return }
     path.grow(toSizeBytes: told.sizeBytes)
     guard told.state == .serving else { return }
+    tending.wereReady.formUnion(serving.record.claimed.endedSnapshots ?? [])
+    tending.wereReady.formUnion(told.snapshots.filter { $0.state == .ready }.map { SnapshotID($0.request) })
     for wanted in assignment.snapshots {
       let entries = told.snapshots.filter { $0.request == PoolIdentifier(wanted.id) }
       if wanted.deleting {
@@ -41,6 +45,8 @@ extension VolumeRunner {
           let nexus = serving.nexus
           serving.reactor.post { _ in nexus.value.deleteSnapshots(request: PoolIdentifier(wanted.id)) }
         }
+      } else if !entries.contains(where: { $0.state == .ready }), tending.wereReady.contains(wanted.id) {
+        tending.troubles[wanted.id] = "it was lost when the volume was forced to go on from a replica without it; delete it"
       } else if !entries.contains(where: { $0.state == .ready }), !tending.taking.contains(wanted.id), !tending.resting.contains(wanted.id)
       {
         take(wanted.id, serving)

@@ -169,6 +169,7 @@ extension Nexus {
     releaseHeldReads()
     pumpLog()
     beginReconciliation()
+    letGoOfUnwanted()
     beginReturns()
     recordSettled()
   }

@@ -24,7 +24,7 @@ extension Nexus {
     }
     orderReads()
     if changed != 0 { unsafe surroundings.nexusChanged() }
-    guard configuration.slowReplicas == .drop else { return }
+    guard slowReplicas == .drop else { return }
     for index in replicas.indices where replicas[index].slowness != nil { dropSlow(index) }
   }
 

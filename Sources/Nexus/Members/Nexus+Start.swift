@@ -13,9 +13,13 @@ extension Nexus {
     var index = replicas.count
     if let known = replicas.firstIndex(where: { $0.id == id }) {
       index = known
+      guard !replicas[index].isUnwanted else { return false }
     } else {
-      guard replicas.count < Self.maximumMembers else { return false }
-      replicas.append(ReplicaEntry(id: id, reason: "new"))
+      guard let free = placeForReplica() else { return false }
+      index = free
+      let entry = ReplicaEntry(id: id, reason: "new")
+      if index == replicas.count { replicas.append(entry) } else { replace(index, by: entry) }
+      orderReads()
     }
     if replicas[index].door != nil {
       // What was under way through the old one is settled by the new claim (R11), not by waiting for it.
@@ -30,19 +34,6 @@ extension Nexus {
     door.sessionEnded = { [unowned self] refusal in sessionEnded(index, session, refusal) }
     claimReplica(index)
     return true
-  }
-
-  /// A replica that will never come back: its record need not be kept any more (its removal is the store's business).
-  public func replicaForgotten(_ id: Identifier) {
-    guard let index = replicas.firstIndex(where: { $0.id == id }), setMask & Self.bit(index) == 0, !isOver else { return }
-    if resyncs[index] != nil { endResync(index, "it was given up") }
-    closeDoor(index)
-    recordedMask &= ~Self.bit(index)
-    unrecordedMask &= ~Self.bit(index)
-    replicas[index].reason = "given up"
-    replicas[index].isForgotten = true
-    stepSnapshots()
-    askAll(logMask, { _ in [.forgetPeer(id)] }, then: {})
   }
 
   // MARK: Claims
@@ -211,9 +202,10 @@ extension Nexus {
       }
       for other in replicas.indices where remaining & Self.bit(other) == 0 {
         if let record = before.missed.first(where: { $0.peer == replicas[other].id }) {
+          if isOfAnotherLineage(other) { continue }
           records[other] += record.regions
           recordedMask |= Self.bit(other)
-        } else if before.claim.inSync.contains(replicas[other].id) {
+        } else if before.claim.inSync.contains(replicas[other].id), !isOfAnotherLineage(other) {
           // Its departure was never stored here, so no region has left this log since.
           recordedMask |= Self.bit(other)
         }
@@ -273,6 +265,7 @@ extension Nexus {
   /// Serves if all that are in the set are well, or on their way out.
   func serveIfPossible() {
     isServiceDue = false
+    letGoOfUnwanted()
     guard phase == .prepared, activeMask == 0, !isOver else { return }
     let unreached = setMask & ~healthyMask & ~leavingMask & ~joiningMask
     let isTimeOver = reactor.now >= graceEndNanoseconds || unreached & ~rolledBackMask == 0

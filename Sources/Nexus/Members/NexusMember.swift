@@ -62,16 +62,21 @@ struct ReplicaEntry {
   var isRenewing = false
   /// Snapshots that it was asked to delete in this session.
   var cleaning: [Identifier] = []
-  /// It never comes back.
-  var isForgotten = false
   /// It was found to be slow.
   var slowness: NexusMember.Slowness?
   /// How long it was left alone after it failed last.
   var returnDelayNanoseconds: UInt64 = 0
+  /// It is of another lineage: no record of it from before counts (R6).
+  var isForeign: Bool
+  /// It is no longer a replica of the volume, and goes as soon as the set allows that.
+  var isUnwanted = false
+  /// It has gone: its place may be another's.
+  var isForgotten = false
 
-  init(id: Identifier, reason: String, floorGeneration: UInt64 = 0) {
+  init(id: Identifier, reason: String, floorGeneration: UInt64 = 0, isForeign: Bool = false) {
     self.id = id
     self.reason = reason
     self.floorGeneration = floorGeneration
+    self.isForeign = isForeign
   }
 }

@@ -32,7 +32,8 @@ extension Nexus {
 
   func beginResync(_ index: Int) {
     let bit = Self.bit(index)
-    guard phase == .prepared, resyncs[index] == nil, setMask & bit == 0, let claimed = replicas[index].claimed, !isRebuildingPaused,
+    guard phase == .prepared, resyncs[index] == nil, setMask & bit == 0, !replicas[index].isUnwanted, let claimed = replicas[index].claimed,
+      !isRebuildingPaused,
       copySource(0) != nil, log.awaitingCount == 0 || activeMask == 0, membershipStep == nil, leavingMask == 0, !isOver
     else { return }
     if configuration.confirmedGeneration != nil, returnKnownMask & bit == 0 {
@@ -310,6 +311,7 @@ extension Nexus {
     }
     resyncs[index] = nil
     replicas[index].returnDelayNanoseconds = 0
+    replicas[index].isForeign = false
     // It may have failed meanwhile; then it leaves by the next change.
     if leavingMask & bit != 0 { return }
     syncMask &= ~bit

@@ -88,13 +88,27 @@ extension ReplicaGate {
     storage.storeClaim(claim, done: done)
   }
 
-  /// The claim ends when nothing of it is under way; the lease now, as the nexus answers no more reads.
+  /// The claim ends when nothing of it is under way; the lease now, as the nexus answers no more reads. Both are written down, as a claim of
+  /// the same generation by nobody, so that a later run of this process waits for no lease. If that fails, it waits.
   private func release(_ session: ReplicaSession, _ answer: @escaping ReplicaSession.Answer) {
+    let released = accepted
     holder = nil
     unsafe session.isServing = false
     session.claim = nil
     lease.endNanoseconds = 0
-    session.whenSettled { [self] in later { answer(.success(.done)) } }
+    session.whenSettled { [self] in
+      // A higher claim is stored already, or will be: it must not be covered.
+      guard accepted == released, pending == nil else { return later { answer(.success(.done)) } }
+      accepted.nexusID = .none
+      session.questionsInFlight += 1
+      storage.storeClaim(accepted) { [self] _ in
+        later {
+          session.questionsInFlight -= 1
+          answer(.success(.done))
+          session.checkSettled()
+        }
+      }
+    }
   }
 
   private func refusal(of set: RegionSetName, _ regions: [Range<Int>], _ isMember: Bool) -> ReplicaRefusal? {

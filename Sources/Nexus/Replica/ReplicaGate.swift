@@ -81,10 +81,10 @@ public final class ReplicaGate: EventHandler {
     let metadata = storage.metadata
     accepted = metadata.claim
     peers = Set(metadata.missed.map(\.peer))
-    // An earlier run may have granted a lease in its last moment.
+    // An earlier run may have granted a lease in its last moment, unless the claim was given back.
     lease = Lease(
       nexusID: accepted.nexusID,
-      endNanoseconds: accepted.generation == 0 ? 0 : bootNanoseconds() &+ Self.withMargin(leaseNanoseconds))
+      endNanoseconds: accepted.nexusID == .none ? 0 : bootNanoseconds() &+ Self.withMargin(leaseNanoseconds))
     super.init()
     reactor.register(self)
   }

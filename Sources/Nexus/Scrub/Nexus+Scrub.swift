@@ -72,7 +72,7 @@ extension Nexus {
   }
 
   private func scrubPiece(_ piece: Range<UInt64>, _ number: Int) {
-    let due = reactor.now + throttle.delay(UInt64(piece.count), now: reactor.now)
+    let due = reactor.now + bandwidthDelay(UInt64(piece.count))
     scrubPiece(piece, due: due, number)
   }
 
@@ -84,7 +84,7 @@ extension Nexus {
     if !mayScrub(activeMask, serviceEpoch) || activeMask == 0 || resyncs.contains(where: { $0 != nil }) || scrubber?.isBusy == true {
       wait = max(wait, Self.scrubWaitNanoseconds)
     }
-    if wait == 0 { wait = governor.begin(now: now) ?? 0 }
+    if wait == 0 { wait = budget.governor.begin(now: now) ?? 0 }
     if wait > 0 { return after(nanoseconds: wait) { [self] in scrubPiece(piece, due: due, number) } }
     let scrubber = self.scrubber ?? Scrubber(nexus: self)
     self.scrubber = scrubber

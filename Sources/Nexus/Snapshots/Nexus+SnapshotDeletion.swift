@@ -16,6 +16,18 @@ extension Nexus {
         }
       }
     }
+    // After an operator's force: the replica that the volume goes on from was away when they were taken.
+    let lost = plannedRecord.ready.filter { snapshot in
+      setMask == healthyMask && activeMask == healthyMask
+        && replicas.indices.allSatisfy {
+          healthyMask & Self.bit($0) == 0 || replicas[$0].claimed?.snapshots.contains(snapshot.id) == false
+        }
+    }.map(\.id)
+    if !lost.isEmpty, take == nil {
+      changeRecord { record in
+        for index in record.snapshots.indices where lost.contains(record.snapshots[index].id) { record.snapshots[index].state = .deleting }
+      }
+    }
     var gone: [Identifier] = []
     for snapshot in record.snapshots where snapshot.state == .deleting {
       for index in replicas.indices { clean(snapshot.id, index) }

@@ -12,7 +12,7 @@ final class ReplicaDisk {
     let isAllocated: [Bool]
   }
 
-  let id: Identifier
+  private(set) var id: Identifier
   let node: Int
   let regionBytes: UInt64
   let maximumHotRegions: Int
@@ -196,6 +196,14 @@ final class ReplicaDisk {
     mayHaveLostCache = image?.mayHaveLostCache ?? false
     hasLostPower = mayHaveLostCache
     isRolledBack = true
+  }
+
+  /// The replica is deleted, and another one made in its place.
+  func becomeNew(_ id: Identifier) {
+    replace(by: nil)
+    self.id = id
+    isRolledBack = false
+    (damage, lost) = ([:], [:])
   }
 
   /// Damage that was made good counts no more: all of the set hold the same.

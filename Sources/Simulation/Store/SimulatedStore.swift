@@ -18,6 +18,35 @@ struct StoreRecord: Equatable {
     let id: Identifier
     /// The latest that it is known to have accepted.
     var generation: UInt64
+    /// A force came between it and the set (R6).
+    var isForeign = false
+    /// That force left it behind: nobody touches it.
+    var isKept = false
+  }
+
+  /// An operator's force: a new lineage from one replica. Who was a member, or left later, is kept as it is.
+  mutating func force(_ replica: Identifier) {
+    let place = absent.firstIndex { $0.id == replica }
+    for index in absent.indices {
+      absent[index].isForeign = true
+      if let place, index > place { absent[index].isKept = true }
+    }
+    absent.removeAll { $0.id == replica }
+    absent += members.filter { $0 != replica }.map { Absent(id: $0, generation: 0, isForeign: true, isKept: true) }
+    members = [replica]
+    setVersion += 1
+    generation += 1
+    nexusID = .none
+    confirmedGeneration = 0
+  }
+
+  mutating func discard(_ replica: Identifier) {
+    for index in absent.indices where absent[index].id == replica { absent[index].isKept = false }
+  }
+
+  /// It is no longer a replica of the volume.
+  mutating func forget(_ replica: Identifier) {
+    if !members.contains(replica) { absent.removeAll { $0.id == replica } }
   }
 }
 
@@ -43,6 +72,13 @@ final class SimulatedStore {
   /// What was done, for tests to look at.
   var changed: (StoreRecord) -> Void = { _ in }
   private static let patienceNanoseconds: UInt64 = 1_000_000_000
+
+  /// What an operator or the controller does, for whom nothing is late or lost.
+  func change(_ body: (inout StoreRecord) -> Void) {
+    body(&record)
+    record.revision += 1
+    changed(record)
+  }
 
   init(world: World, network: Network, place: Int, members: [Identifier], sizeBytes: UInt64) {
     self.world = world

@@ -38,7 +38,7 @@ final class Host {
 
   func attach() {
     if let connection, connection.isAlive, !connection.run.isOver, !connection.run.server.isFenced { return }
-    guard let latest = cluster.latest, !latest.isOver else { return }
+    guard let latest = cluster.latest, !latest.isOver, !latest.isStopping else { return }
     connect(latest)
   }
 
@@ -48,7 +48,7 @@ final class Host {
     fresh.ended = { [weak self, unowned fresh] _, status in
       guard let self, status == .inaccessible, connection === fresh, isWorking else { return }
       // Another path may serve: the newest, most of the time.
-      if let latest = cluster.latest, latest !== fresh.run, world.generator.chance(80) { connect(latest) }
+      if let latest = cluster.latest, latest !== fresh.run, !latest.isStopping, world.generator.chance(80) { connect(latest) }
     }
     connection = fresh
   }

@@ -25,6 +25,8 @@ final class Cluster {
     var process: NodeProcess?
     var storage: SimulatedStorage?
     var gate: ReplicaGate?
+    /// It is none of the volume's replicas now.
+    var isSpare = false
 
     init(index: Int, disk: ReplicaDisk, bootID: Identifier) {
       self.index = index
@@ -178,7 +180,7 @@ final class Cluster {
         let known = record.members + record.absent.map(\.id)
         var configuration = NexusConfiguration(
           sizeBytes: record.sizeBytes, blockSizeBytes: 512, claim: claim,
-          absent: record.absent.map { Absence($0.id, reason: "away", generation: $0.generation) },
+          absent: record.absent.map { Absence($0.id, reason: "away", generation: $0.generation, isForeign: $0.isForeign) },
           nearest: known.first { $0 == nodes[index].disk.id }, minInSync: options.minInSync)
         configuration.confirmedGeneration = record.confirmedGeneration
         configuration.snapshots = record.snapshots
@@ -187,10 +189,42 @@ final class Cluster {
         let run = NexusRun(cluster: self, process: process, server: server, surroundings: surroundings, generation: record.generation)
         // Replies may overtake each other.
         nexuses.insert(run, at: nexuses.firstIndex { $0.generation > run.generation } ?? nexuses.count)
-        for node in nodes { run.connect(to: node) }
+        for node in nodes where !record.absent.contains(where: { $0.id == node.disk.id && $0.isKept }) && !node.isSpare {
+          run.connect(to: node)
+        }
         started(run)
       }
     }
+  }
+
+  /// An operator goes on from one replica, and a nexus starts with it.
+  func force(_ index: Int, then started: @escaping (NexusRun) -> Void = { _ in }) {
+    world.note(.fault, index, 7) { "an operator goes on from node \(index)" }
+    let id = nodes[index].disk.id
+    store.change { $0.force(id) }
+    startNexus(on: index, then: started)
+  }
+
+  /// An operator gives up what a replica holds that a force left behind.
+  func discard(_ index: Int) {
+    let id = nodes[index].disk.id
+    store.change { $0.discard(id) }
+    latest?.connect(to: nodes[index])
+  }
+
+  /// A replica is taken from the volume: whoever serves it lets go of it, and then the store forgets it.
+  func remove(_ index: Int) {
+    let node = nodes[index]
+    node.isSpare = true
+    world.note(.fault, index, 8) { "the replica of node \(index) is taken from the volume" }
+    for run in nexuses { run.process.enqueue { run.server.removeReplica(node.disk.id) } }
+  }
+
+  /// A node's replica becomes one of the volume while that runs.
+  func add(_ index: Int) {
+    nodes[index].isSpare = false
+    world.note(.fault, index, 9) { "node \(index) gets a replica of the volume" }
+    for run in nexuses { run.connect(to: nodes[index]) }
   }
 
   /// Looks like a controller: when nobody serves for the latest generation, somebody shall.

@@ -9,6 +9,7 @@ final class NexusRun {
   let surroundings: SimulatedSurroundings
   let generation: UInt64
   private(set) var isOver = false
+  private(set) var isStopping = false
   private var connections: [HostConnection] = []
 
   init(cluster: Cluster, process: NodeProcess, server: VolumeServer, surroundings: SimulatedSurroundings, generation: UInt64) {
@@ -50,6 +51,17 @@ final class NexusRun {
   // MARK: Hosts
 
   func add(_ connection: HostConnection) { connections.append(connection) }
+
+  /// A stop in order: the hosts go, and then the nexus ends what is under way. False if it stops already, or is over.
+  @discardableResult
+  func stop(then stopped: @escaping () -> Void = {}) -> Bool {
+    if isOver || isStopping || server.isFenced { return false }
+    isStopping = true
+    world.note(.nexus, process.node, Int(generation)) { "generation \(generation) stops in order" }
+    for connection in connections { connection.drop() }
+    process.enqueue { [self] in server.shutDown(then: stopped) }
+    return true
+  }
 
   /// Lets go of everything; nothing happens any more.
   func dispose() {

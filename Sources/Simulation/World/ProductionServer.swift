@@ -13,6 +13,13 @@ final class ProductionServer: VolumeServer {
 
   override var device: BlockDevice { nexus }
   override func replicaAppeared(_ replica: Identifier, _ door: ReplicaDoor) { _ = nexus.replicaAppeared(replica, door) }
+  override func shutDown(then done: @escaping () -> Void) {
+    nexus.shutDown { [nexus] in
+      nexus.retire()
+      done()
+    }
+  }
+  override func removeReplica(_ replica: Identifier) { nexus.removeReplica(replica) }
   override var isFenced: Bool { nexus.state == .fenced || nexus.state == .stopped }
   override var isServing: Bool { nexus.state == .serving }
   override var isHealthy: Bool {

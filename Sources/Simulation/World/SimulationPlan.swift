@@ -2,7 +2,7 @@
 struct SimulationPlan {
   /// What can go wrong, each by itself on or off in a run.
   enum Trouble: CaseIterable {
-    case kill, powerLoss, pause, partition, oneWay, reset, storeAway, stickDisk, move, dropHost, failingDisk, fullDisk, rollBack
+    case kill, powerLoss, pause, partition, oneWay, reset, storeAway, stickDisk, move, dropHost, failingDisk, fullDisk, rollBack, stop
   }
 
   var cluster = Cluster.Options()

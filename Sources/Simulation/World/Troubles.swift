@@ -75,6 +75,7 @@ final class Troubles {
       cluster.nodes[node].disk.faults.flushErrorPercent = kind == 2 ? 40 : 0
       later { [self] in mend(node) }
     case .rollBack: rollBack(node)
+    case .stop: stop()
     case .fullDisk:
       world.note(.fault, node, 5) { "the disk of node \(node) is full" }
       cluster.nodes[node].disk.capacityUnits = cluster.nodes[node].disk.allocatedUnits
@@ -105,6 +106,15 @@ final class Troubles {
     cluster.nodes[node].disk.replace(by: image)
     cluster.snapshots.mayHaveRelics = true
     later { [self] in cluster.startNode(node) }
+  }
+
+  /// A nexus stops in order, now and then with the process around it.
+  private func stop() {
+    let endsProcess = world.generator.chance(50)
+    guard let run = cluster.latest else { return }
+    run.stop { [self] in
+      if endsProcess { world.after(1) { [self] in if run.process.isAlive, !isOver { kill(run.process.node, losingPower: false) } } }
+    }
   }
 
   private func kill(_ node: Int, losingPower: Bool) {

@@ -1,3 +1,4 @@
+import CSI
 import Console
 import Control
 import Foundation
@@ -27,7 +28,7 @@ extension Command {
         OptionDeclaration("reactors", .integer(1...64), defaultText: "1", help: "I/O threads of each node"),
         OptionDeclaration(
           "spin-microseconds", .integer(0...10_000), defaultText: "30", help: "how long a busy reactor looks for work before it sleeps"),
-      ],
+      ] + CSISockets.tcpOptions,
       examples: [
         .init("keelson dev", "three nodes, on ports 4420 to 4422"),
         .init("keelson dev --dir /srv/k --nodes 1 --pool mem:512MiB --port 5000", "one node in memory, to measure the network path"),
@@ -36,7 +37,11 @@ extension Command {
     let options = try devOptions(arguments)
     let supervisor = DevSupervisor(options) { Terminal.standardError.write("keelson dev: \($0)\n") }
     Interruptions.watch { _ in supervisor.stop() }
+    let endpoint = try CSISockets.tcp(arguments)
+    var sockets: DevSockets?
+    defer { sockets?.close() }
     try supervisor.run {
+      sockets = DevSockets(options.directory, also: endpoint) { Terminal.standardError.write("keelson dev: \($0)\n") }
       let last = Int(options.basePort) + options.nodeCount - 1
       let ports = options.nodeCount == 1 ? "\(options.basePort)" : "\(options.basePort) to \(last)"
       Terminal.standardError.write(

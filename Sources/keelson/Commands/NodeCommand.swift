@@ -32,6 +32,7 @@ extension Command {
         OptionDeclaration(
           "topology", .text("KEY=VALUE"), isRepeated: true,
           help: "where the node stands, for placement: zone=a, rack=r1; several with commas"),
+        OptionDeclaration("rebuild-bandwidth", .size, help: "what rebuilds and scrubs of all volumes copy per second at most, together"),
         OptionDeclaration("stop-with-stdin", .flag, help: "end when standard input does, so that no node outlives its starter"),
       ],
       examples: [
@@ -81,12 +82,14 @@ extension Command {
     }
     let listen = try address(arguments.text("listen") ?? "", option: "listen")
     let advertise = try arguments.text("advertise").map { text throws(CommandError) in try address(text, option: "advertise") }
-    return NodeOptions(
+    var options = NodeOptions(
       name: name, store: try StoreAccess.location(store), listen: listen, advertise: advertise,
       peer: try arguments.text("peer").map { text throws(CommandError) in try address(text, option: "peer") },
       pools: try pools(arguments), reactorCount: reactorCount, engine: engine(arguments),
       spinNanoseconds: UInt64(arguments.integer("spin-microseconds") ?? 30) * 1000, discoveryPort: try discoveryPort(arguments),
       processors: processors, topology: try labels(arguments.texts("topology")))
+    options.rebuildBytesPerSecond = arguments.sizeBytes("rebuild-bandwidth").flatMap { $0 == 0 ? nil : $0 }
+    return options
   }
 
   /// Reads "KEY=VALUE" texts, each of which may be several with commas.

@@ -17,7 +17,7 @@ extension Command {
       options: waitOptions + StoreAccess.options,
       examples: [
         .init("keelson snapshot create db before-upgrade", "what db holds now stays readable as before-upgrade"),
-        .init("keelson volume create db-test --from-snapshot before-upgrade", "a volume that begins with it"),
+        .init("keelson snapshot create db nightly --no-wait", "only ask for it"),
       ])
   ) { arguments, output in
     let (volume, name) = (arguments.positional("VOLUME") ?? "", arguments.positional("NAME") ?? "")

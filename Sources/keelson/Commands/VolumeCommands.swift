@@ -21,6 +21,9 @@ extension Command {
         OptionDeclaration("from-snapshot", .text("NAME"), help: "begin with the data of this snapshot, sharing its space"),
         OptionDeclaration("from-volume", .text("NAME"), help: "begin with the data that this volume has now, sharing its space"),
         OptionDeclaration(
+          "slow-replicas", .choice(SlowReplicaPolicy.allCases.map(\.rawValue)), defaultText: "report",
+          help: "a replica far slower than its peers: tell people, or let it leave the in-sync set"),
+        OptionDeclaration(
           "access", .choice(["any", "published"]),
           help: "who may connect: any host until the volume is published (the default beside keelson dev), or published hosts alone"),
         OptionDeclaration("thick", .flag, help: "take all of its space now, instead of as it is written; that takes time"),
@@ -37,6 +40,7 @@ extension Command {
     var spec = VolumeSpec(
       name: name, sizeBytes: arguments.sizeBytes("size") ?? 0, replicaCount: arguments.integer("replicas") ?? 2,
       blockSizeBytes: arguments.text("block-size") == "4096" ? 4096 : 512, isThick: arguments.flag("thick"), createdAt: Date.now)
+    if arguments.text("slow-replicas") == "drop" { spec.slowReplicas = .drop }
     let source = try cloneSource(arguments)
     if source == nil {
       if !arguments.isGiven("size") {

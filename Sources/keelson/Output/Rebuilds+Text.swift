@@ -39,7 +39,16 @@ extension Collection where Element == RebuildView {
           .init(rebuild.remark), .init(rebuild.cause),
         ])
       }
-      return table.text(style: style)
+      var notes = ""
+      var seen: [String] = []
+      for view in self where !seen.contains(view.volume) {
+        seen.append(view.volume)
+        if view.policy?.isPaused == true { notes += "Rebuilds of \(view.volume) are paused: keelson rebuild resume \(view.volume)\n" }
+        if let limit = view.policy?.bytesPerSecond {
+          notes += "Rebuilds of \(view.volume) copy at most \(ByteSize.text(limit)) per second.\n"
+        }
+      }
+      return table.text(style: style) + notes
     }
   }
 }

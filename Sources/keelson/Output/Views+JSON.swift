@@ -30,6 +30,8 @@ extension VolumeView {
       .init("replicas", .array(replicaValues)),
       .init("paths", .array(pathValues)),
     ]
+    if let slowReplicas { members.append(.init("slow_replicas", .string(slowReplicas.rawValue))) }
+    if let scrub { members.append(.init("scrub", scrub.json)) }
     if let publications { members.append(.init("publications", .array(publications.map(\.json)))) }
     if let isThick { members.append(.init("thick", .bool(isThick))) }
     if let message { members.append(.init("message", .string(message))) }
@@ -77,7 +79,12 @@ extension RebuildStatus {
 }
 
 extension RebuildView {
-  var json: JSONValue { .object([.init("volume", .string(volume))] + rebuild.jsonMembers) }
+  var json: JSONValue {
+    .object(
+      [.init("volume", .string(volume))] + rebuild.jsonMembers + [
+        .init("limit_bytes_per_second", policy?.bytesPerSecond.map { .unsigned($0) } ?? .null)
+      ])
+  }
 }
 
 extension VolumeExplanation {

@@ -1,5 +1,6 @@
 import Console
 import Control
+import Foundation
 
 /// Good is green, in between yellow, bad red; the words say it too.
 func tone(of state: String) -> TextStyle.Tone {
@@ -37,6 +38,14 @@ extension VolumeView {
     text +=
       "  id      \(id)\n  size    \(ByteSize.text(size)) in blocks of \(blockSize) bytes\(isThick == true ? ", thick: all of its space is taken" : "")\n"
     if let nexus { text += "  nexus   on \(nexus.node)\n" }
+    if let policy = rebuildPolicy {
+      let limit = policy.bytesPerSecond.map { "at most \(ByteSize.text($0)) per second" }
+      text += "  rebuild \([policy.isPaused ? "paused" : nil, limit].compactMap(\.self).joined(separator: ", "))\n"
+    }
+    if let scrub {
+      text +=
+        "  scrub   \(scrub.isOver ? "last \(scrub.state.rawValue) \((scrub.endedAt ?? scrub.startedAt).formatted(.iso8601)), \(scrub.differingBlocks) blocks differed, \(scrub.repairedBlocks) repaired" : scrub.line)\n"
+    }
     var progress = ""
     if !replicas.isEmpty {
       var table = TextTable([.init("replica"), .init("node"), .init("pool"), .init("state")])

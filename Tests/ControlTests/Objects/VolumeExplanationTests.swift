@@ -63,7 +63,41 @@ import Testing
     try store.remove(Keys.nodeStatus("node-2"))
     let told = explain(store)
     #expect(told.why[0] == "0 of at least 1 replicas are in sync" && told.why[1].hasPrefix("at least 1 of its 2 replicas"))
-    #expect(told.next.count == 1 && told.next[0].contains("node-2") && told.help == "Bring back node-2.", "\(told)")
+    #expect(told.next.count == 1 && told.next[0].contains("node-2"), "\(told)")
+    #expect(
+      told.help == "Bring back node-2. Only if that cannot be: 'keelson volume force db' says what would be lost by going on without.")
+  }
+
+  @Test func `after a force: what was left behind, and how to give it up`() throws {
+    var store = try sample.healthy()
+    try sample.put(.degraded, [.inSync, .absent], &store)
+    var record = InSyncRecord(
+      generation: 3, setVersion: 2, nexusNode: "node-1", nexusIncarnation: "i", members: [sample.replicas[0].id],
+      out: [.init(id: sample.replicas[1].id, reason: "left behind by force", atGeneration: 1)])
+    record.out[0].keptBy = UUID()
+    try store.put(Keys.inSync(sample.spec.id), record)
+    let told = explain(store)
+    #expect(told.volume.replicas[1].state == .leftBehind)
+    #expect(told.why.last == "the replica on node-2 was left behind by an operator's force, and is kept as it was")
+    #expect(told.help?.hasSuffix("keelson replica discard db node-2") == true, "\(told)")
+  }
+
+  @Test func `paused rebuilds and a scrub: what helps`() throws {
+    var store = try sample.healthy()
+    var spec = sample.spec
+    spec.rebuild = RebuildPolicy(isPaused: true)
+    try store.put(Keys.volumeSpec(name: "db"), spec)
+    try sample.put(.degraded, [.inSync, .absent], &store)
+    var record = InSyncRecord(
+      generation: 3, setVersion: 2, nexusNode: "node-1", nexusIncarnation: "i", members: [sample.replicas[0].id],
+      out: [.init(id: sample.replicas[1].id, reason: "connection lost", atGeneration: 1)])
+    var scrub = ScrubStatus(id: UUID(), state: .done, startedAt: .now)
+    (scrub.differingBlocks, scrub.repairedBlocks) = (3, 1)
+    record.lastScrub = scrub
+    try store.put(Keys.inSync(sample.spec.id), record)
+    let told = explain(store)
+    #expect(told.help == "Rebuilds are paused. Go on with: keelson rebuild resume db")
+    #expect(told.why.contains { $0.hasPrefix("the last scrub found 2 blocks") }, "\(told.why)")
   }
 
   @Test func `blocked since the node of the nexus is gone`() throws {

@@ -26,8 +26,10 @@ final class TestNodes {
     #expect(try await dev.stop() == 0)
   }
 
-  func start(_ name: String) throws {
-    running[name] = try Program.start("/usr/bin/timeout", ["--foreground", "--kill-after=5", "1500", Program.path] + arguments[name]!)
+  func start(_ name: String, withPools: Bool = true) throws {
+    var words = arguments[name]!
+    while !withPools, let pool = words.firstIndex(of: "--pool") { words.removeSubrange(pool...pool + 1) }
+    running[name] = try Program.start("/usr/bin/timeout", ["--foreground", "--kill-after=5", "1500", Program.path] + words)
   }
 
   func startAll() throws { for name in names where running[name] == nil { try start(name) } }

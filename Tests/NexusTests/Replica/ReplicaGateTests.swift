@@ -236,6 +236,37 @@ import Testing
     #expect(next.claimed != nil, "no lease is left to wait for")
   }
 
+  @Test func `a claim that was given back is waited for by nobody, also after a restart`() throws {
+    let stand = try GateStand()
+    let session = try stand.claimed(claim(3, one))
+    let released = stand.ask(session, .release)
+    stand.pump()
+    #expect(released.answer == .done)
+    #expect(stand.storage.metadata.claim.generation == 3 && stand.storage.metadata.claim.nexusID == .none)
+    stand.restart()
+    let old = stand.ask(stand.gate.makeSession(), .claim(claim(3, other)))
+    let next = stand.ask(stand.gate.makeSession(), .claim(claim(4, other)))
+    stand.pump()
+    // The generation stays the highest.
+    #expect(old.refusal == .claimed(generation: 3))
+    #expect(next.claimed != nil, "no lease is left to wait for")
+  }
+
+  @Test func `giving back does not cover a higher claim that came meanwhile`() throws {
+    let stand = try GateStand()
+    let session = try stand.claimed(claim(3, one))
+    stand.storage.isFast = false
+    _ = stand.submit(session, .write)
+    let released = stand.ask(session, .release)
+    let next = stand.ask(stand.gate.makeSession(), .claim(claim(4, other)))
+    stand.pump()
+    #expect(released.result == nil && next.result == nil)
+    stand.storage.finishRequests()
+    stand.pump()
+    #expect(released.result != nil && next.claimed != nil)
+    #expect(stand.storage.metadata.claim.generation == 4 && stand.storage.metadata.claim.nexusID == other)
+  }
+
   @Test func `a session that is closed leaves claim and lease behind`() throws {
     let stand = try GateStand()
     let old = try stand.claimed(claim(1, one))

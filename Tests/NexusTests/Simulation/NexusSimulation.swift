@@ -67,7 +67,7 @@ import Reactor
     nexus.stepBytes = plan.stepBytes
     nexus.retryNanoseconds = 0
     // Time does not pass here while nothing happens.
-    nexus.governor.limits.percent = 0
+    nexus.budget.limits.percent = 0
     model = ContentModel(blockCount: plan.blockCount)
     isUnreachable = Array(repeating: false, count: plan.memberCount)
     self.generator = generator
