@@ -146,4 +146,28 @@ import Testing
     #expect(scene.end() == nil)
     #expect(scene.disk(2).sizeBytes == size + 16384)
   }
+
+  @Test func `a snapshot that the replica of a force never took is gone for good`() throws {
+    let scene = try scene(2)
+    #expect(scene.run(.write, 0..<8) == .success)
+    let kept = try #require(scene.takeSnapshot())
+    scene.cluster.killNode(1)
+    #expect(scene.wait { scene.set == [0] })
+    #expect(scene.run(.write, 0..<8) == .success)
+    let lost = try #require(scene.takeSnapshot())
+    scene.cluster.killNode(0)
+    scene.cluster.startNode(1)
+    scene.force(1)
+    #expect(scene.wait { scene.isServing }, "\(scene.story)")
+    #expect(scene.wait { scene.cluster.store.record.snapshots.first { $0.id == lost }?.state == .deleting })
+    // The replica left behind is not touched before it is discarded.
+    scene.cluster.startNode(0)
+    scene.wait(seconds: 5)
+    #expect(scene.hasSnapshot(0, lost))
+    scene.cluster.discard(0)
+    #expect(scene.wait { scene.isHealthy && scene.cluster.store.record.snapshots.map(\.id) == [kept] }, "\(scene.story)")
+    #expect(!scene.hasSnapshot(0, lost) && scene.hasSnapshot(0, kept) && scene.hasSnapshot(1, kept))
+    #expect(scene.takeSnapshot() != nil)
+    #expect(scene.end(checksHistory: false) == nil)
+  }
 }
