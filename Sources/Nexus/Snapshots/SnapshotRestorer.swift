@@ -84,7 +84,7 @@ import Reactor
     guard let next = pieces.popLast() else { return end(.done) }
     piece = next
     sent = 0
-    beginStep(due: unsafe nexus.reactor.now + nexus.throttle.delay(UInt64(next.count), now: nexus.reactor.now)) { [self] in compare() }
+    beginStep(due: unsafe nexus.reactor.now + nexus.bandwidthDelay(UInt64(next.count))) { [self] in compare() }
   }
 
   /// As soon as that is due and does not burden the hosts.
@@ -92,7 +92,7 @@ import Reactor
     guard isWanted() else { return end(.pointless) }
     let now = unsafe nexus.reactor.now
     var wait = due > now ? min(due - now, Self.longestWaitNanoseconds) : 0
-    if wait == 0 { wait = unsafe nexus.governor.begin(now: now) ?? 0 }
+    if wait == 0 { wait = unsafe nexus.budget.governor.begin(now: now) ?? 0 }
     if wait > 0 { return unsafe nexus.after(nanoseconds: wait) { [self] in beginStep(due: due, body) } }
     isCounted = true
     stepBegan = now
@@ -102,7 +102,7 @@ import Reactor
   private func stepEnded() {
     guard isCounted else { return }
     isCounted = false
-    unsafe nexus.governor.end(began: stepBegan, now: nexus.reactor.now)
+    unsafe nexus.budget.governor.end(began: stepBegan, now: nexus.reactor.now)
   }
 
   private func compare() {
