@@ -86,18 +86,10 @@ extension ControllerService {
     let parameters = try VolumeParameters(request.parameters)
     if !request.volumeCapabilities.isEmpty { _ = try Self.capabilities(request.volumeCapabilities) }
     let cluster = try await follower.current()
-    var low: UInt64 = 0
-    var high = VolumeSpec.maximumSizeBytes / VolumeSpec.sizeStepBytes
-    // The largest size that would be placed now.
-    while low < high {
-      let middle = (low + high + 1) / 2
-      let decision = Placement.place(
-        sizeBytes: middle * VolumeSpec.sizeStepBytes, replicaCount: parameters.replicaCount, isThick: parameters.isThick,
-        nodes: cluster.placementNodes)
-      if case .placed = decision { low = middle } else { high = middle - 1 }
-    }
+    let wanted = Placement.Request(sizeBytes: 0, replicaCount: parameters.replicaCount, isThick: parameters.isThick)
+    let largest = Placement.largestVolume(wanted, nodes: cluster.placementNodes())
     var response = GetCapacityResponse()
-    response.availableCapacity = Int64(clamping: low * VolumeSpec.sizeStepBytes)
+    response.availableCapacity = Int64(clamping: largest)
     response.maximumVolumeSize = ProtobufInt64Value(response.availableCapacity)
     response.minimumVolumeSize = ProtobufInt64Value(Int64(VolumeSpec.sizeStepBytes))
     return response

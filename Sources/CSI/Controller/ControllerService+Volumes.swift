@@ -53,8 +53,7 @@ extension ControllerService {
   private func refuseIfTooLarge(_ spec: VolumeSpec) async throws {
     guard spec.isThick || spec.sizeBytes > 0 else { return }
     let cluster = try await follower.current()
-    let reason = Placement.capacityRefusal(
-      sizeBytes: spec.sizeBytes, replicaCount: spec.replicaCount, isThick: spec.isThick, nodes: cluster.placementNodes)
+    let reason = Placement.capacityRefusal(Placement.Request(spec), nodes: cluster.placementNodes(group: spec.group))
     if let reason { throw GRPCError(.resourceExhausted, "volume \(spec.name) cannot be placed: it \(reason)") }
   }
 

@@ -75,9 +75,9 @@ final class ReplicaKeeper: Sendable {
     }
   }
 
-  private func report(_ assignment: ReplicaAssignment, _ state: ReplicaStatus.State, _ message: String? = nil) {
+  private func report(_ assignment: ReplicaAssignment, _ state: ReplicaStatus.State, _ message: String? = nil, isLost: Bool = false) {
     let status = ReplicaStatus(
-      id: assignment.id, volumeID: assignment.volumeID, pool: assignment.pool, state: state, message: message)
+      id: assignment.id, volumeID: assignment.volumeID, pool: assignment.pool, state: state, message: message, isLost: isLost)
     let isNews = reported.withLock { reported in
       defer { reported[assignment.id] = status }
       return reported[assignment.id] != status
@@ -100,14 +100,15 @@ final class ReplicaKeeper: Sendable {
     guard let pool = pools[assignment.pool], let id = PoolIdentifier(assignment.id.description),
       let volume = PoolIdentifier(assignment.volumeID.description)
     else {
-      report(assignment, .faulted, "this node has no pool named \(assignment.pool)")
+      report(assignment, .faulted, "this node has no pool named \(assignment.pool)", isLost: true)
       return
     }
     do throws(PoolError) {
       if !pool.replicas.contains(where: { $0.id == id }) {
         switch origin(of: assignment, pool) {
         case .unknown: return
-        case .lost: return report(assignment, .faulted, "pool \(assignment.pool) no longer holds it; its data are gone")
+        case .lost:
+          return report(assignment, .faulted, "pool \(assignment.pool) no longer holds it; its data are gone", isLost: !pool.isVolatile)
         case .new: break
         }
         report(assignment, .creating)

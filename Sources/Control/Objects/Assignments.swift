@@ -42,6 +42,8 @@ public struct ReplicaAssignment: StoredObject {
 /// A nexus that a node shall run. At `assign/<node>/nexus/<volumeID>`.
 public struct NexusAssignment: StoredObject {
   public static let kind = "nexus assignment"
+  /// Those on their way in and out included, as for the nexus itself.
+  public static let maximumReplicas = 8
 
   /// Where one replica of the volume is.
   public struct Replica: Codable, Equatable, Sendable {

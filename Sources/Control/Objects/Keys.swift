@@ -6,6 +6,7 @@ public enum Keys {
   public static let volumeSpecs = "spec/volume/"
   public static let snapshotSpecs = "spec/snapshot/"
   public static let nodeSpecs = "spec/node/"
+  public static let poolSpecs = "spec/pool/"
   public static let assignments = "assign/"
   public static let statuses = "status/"
   public static let inSyncRecords = "insync/"
@@ -17,6 +18,7 @@ public enum Keys {
   public static func volumeSpec(name: String) -> String { volumeSpecs + name }
   public static func snapshotSpec(name: String) -> String { snapshotSpecs + name }
   public static func nodeSpec(_ node: String) -> String { nodeSpecs + node }
+  public static func poolSpec(node: String, _ pool: String) -> String { poolSpecs + "\(node)/\(pool)" }
 
   /// All a node has to watch.
   public static func assignments(node: String) -> String { "assign/\(node)/" }
@@ -33,6 +35,7 @@ public enum Keys {
   public static func poolStatus(node: String, _ pool: String) -> String { "status/\(node)/pool/\(pool)" }
   public static func replicaStatus(node: String, _ id: ReplicaID) -> String { "status/\(node)/replica/\(id)" }
   public static func nexusStatus(node: String, _ volume: VolumeID) -> String { "status/\(node)/nexus/\(volume)" }
+  public static func nodeNote(_ node: String) -> String { "status/\(controllerName)/node/\(node)" }
   public static func pathStatus(node: String, _ volume: VolumeID) -> String { "status/\(node)/path/\(volume)" }
   public static func pathStatuses(node: String) -> String { "status/\(node)/path/" }
   public static func peerStatus(node: String) -> String { "status/\(node)/peers" }

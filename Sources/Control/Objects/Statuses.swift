@@ -198,8 +198,13 @@ public struct ReplicaStatus: StoredObject {
   public var state: State
   public var message: String?
   public var subnqn: String
+  private var lost: Bool?
 
-  public init(id: ReplicaID, volumeID: VolumeID, pool: String, state: State, message: String? = nil) {
+  /// Its data are gone for good, as far as its node can tell: it is replaced without waiting.
+  public var isLost: Bool { state == .faulted && lost == true }
+
+  public init(id: ReplicaID, volumeID: VolumeID, pool: String, state: State, message: String? = nil, isLost: Bool = false) {
+    lost = isLost ? true : nil
     self.id = id
     self.volumeID = volumeID
     self.pool = pool
@@ -329,6 +334,8 @@ public struct VolumeNote: StoredObject {
     case pending
     /// It is going, and waits for a node.
     case deleting
+    /// It lacks a replica that finds no place.
+    case replacing
   }
 
   public var state: State

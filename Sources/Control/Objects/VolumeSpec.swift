@@ -24,6 +24,24 @@ public struct VolumeSpec: StoredObject {
   public var createdAt: Date
   /// The volume is to go. Never taken back.
   public var deleting: Bool
+  /// Keys of node labels: replicas go to nodes with different values of the first, then of the second, as far as there are any.
+  public var spread: [String]?
+  /// Labels that a node must have to get a replica.
+  public var affinity: [String: String]?
+  /// Volumes of one group, as those of a StatefulSet, go to different nodes as far as there are any.
+  public var group: String?
+  /// What `preferredNode` means. Absent for nothing.
+  public var locality: Locality?
+  /// Where the volume is used: a replica and the nexus shall be there.
+  public var preferredNode: String?
+
+  public enum Locality: String, Codable, Sendable, CaseIterable {
+    case none
+    /// If it is possible now.
+    case prefer
+    /// Else the volume waits.
+    case strict
+  }
   /// Absent for a volume that was not asked for by CSI.
   public var csi: CSIVolume?
   // What its nexus is told while it runs (`VolumeOrders`); absent for nothing said.
@@ -82,8 +100,20 @@ public struct VolumeSpec: StoredObject {
     if blockSizeBytes != 512 && blockSizeBytes != 4096 {
       throw .invalid(what: what, reason: "its block size is \(blockSizeBytes); it must be 512 or 4096")
     }
+    try validatePlacement(what)
     if let minInSync, !(1...replicaCount).contains(minInSync) {
       throw .invalid(what: what, reason: "minInSync is \(minInSync); it must be 1 to the number of replicas, \(replicaCount)")
+    }
+  }
+
+  private func validatePlacement(_ what: String) throws(ObjectError) {
+    if let group { try Names.validate(group, kind: "group name") }
+    try Labels.validate(affinity ?? [:])
+    for key in spread ?? [] { try Labels.validate(key: key) }
+    if spread?.count ?? 0 > Labels.maximumCount { throw .invalid(what: what, reason: "it is to be spread over too many labels") }
+    if let preferredNode { try Names.validate(preferredNode, kind: "node name") }
+    if locality == .strict && preferredNode == nil {
+      throw .invalid(what: what, reason: "strict locality needs a node that is preferred")
     }
   }
 }

@@ -6,117 +6,147 @@ public struct Placed<Object: StoredObject>: Sendable {
   public var object: Object { stored.object }
 }
 
-/// All objects of the store at one revision, decoded. Lists are in the order of their keys.
+/// All objects of the store at one revision, decoded, with indices by volume and by node: what concerns one volume or one node is found without
+/// looking at the others. Lists are in the order of their keys; those of all volumes are made when asked for, and are for people's views.
+///
+/// It is made from a listing and kept current by `apply(_:)`.
 public struct ClusterState: Sendable {
-  public private(set) var volumes: [Stored<VolumeSpec>] = []
-  public private(set) var snapshots: [Stored<SnapshotSpec>] = []
-  public private(set) var replicaAssignments: [Placed<ReplicaAssignment>] = []
-  public private(set) var nexusAssignments: [Placed<NexusAssignment>] = []
-  public private(set) var pathAssignments: [Placed<PathAssignment>] = []
-  public private(set) var nodes: [Stored<NodeStatus>] = []
-  public private(set) var nodeSpecs: [Stored<NodeSpec>] = []
-  public private(set) var pools: [Placed<PoolStatus>] = []
-  public private(set) var replicaStatuses: [Placed<ReplicaStatus>] = []
-  public private(set) var nexusStatuses: [Placed<NexusStatus>] = []
-  /// Objects that could not be read. Nothing is decided about what they may mean.
-  public private(set) var problems: [ObjectError] = []
+  /// What it shows; a watch goes on at the next.
+  public internal(set) var revision: StoreRevision = 0
+
+  /// The revision at which each key that is there was last changed.
+  var revisions: [String: StoreRevision] = [:]
+  /// Keys that were removed by our own transactions, ahead of the watch.
+  var removedAhead: [String: StoreRevision] = [:]
+  var problemsByKey: [String: ObjectError] = [:]
+  var volumesByKey: [String: Stored<VolumeSpec>] = [:]
+  var snapshotsByKey: [String: Stored<SnapshotSpec>] = [:]
+  /// Volumes that began, or are to begin, as snapshots of a volume.
+  var clonesByVolume: [VolumeID: Set<VolumeID>] = [:]
+  var nodeSpecsByName: [String: Stored<NodeSpec>] = [:]
+  var poolSpecsByKey: [String: Stored<PoolSpec>] = [:]
+  var replicaAssignmentsByKey: [String: Placed<ReplicaAssignment>] = [:]
+  var nexusAssignmentsByKey: [String: Placed<NexusAssignment>] = [:]
+  var inSyncByKey: [String: Stored<InSyncRecord>] = [:]
+  var notesByKey: [String: Stored<VolumeNote>] = [:]
+  var nodesByName: [String: Stored<NodeStatus>] = [:]
+  var nodeNotesByName: [String: Stored<NodeNote>] = [:]
+  var poolsByKey: [String: Placed<PoolStatus>] = [:]
+  var replicaStatusesByKey: [String: Placed<ReplicaStatus>] = [:]
+  var nexusStatusesByKey: [String: Placed<NexusStatus>] = [:]
+  var pathAssignmentsByKey: [String: Placed<PathAssignment>] = [:]
+  var pathStatusesByKey: [String: PathStatus] = [:]
+  var peersByNode: [String: PeerStatus] = [:]
+  var index = ClusterIndex()
+  /// Incarnations of running nodes that peers which run say they have lost.
+  internal(set) public var lossReports: Set<String> = []
   /// Incarnations of nodes that the controller has just reached, whatever their peers say.
   public var reached: Set<String> = []
 
-  private var inSyncByKey: [String: Stored<InSyncRecord>] = [:]
-  private var notesByKey: [String: Stored<VolumeNote>] = [:]
-  private var nodesByName: [String: NodeStatus] = [:]
-  private var replicaStatusesByKey: [String: ReplicaStatus] = [:]
-  private var nexusStatusesByKey: [String: NexusStatus] = [:]
-  private var pathStatusesByKey: [String: PathStatus] = [:]
-  private var peersByNode: [String: PeerStatus] = [:]
-  private var allKeys: Set<String> = []
-
-  /// `entries` ascending by key; unknown keys are left alone.
-  public init(_ entries: [StoreEntry]) {
-    for entry in entries {
-      allKeys.insert(entry.key)
-      do throws(ObjectError) {
-        try add(entry)
-      } catch {
-        problems.append(error)
-      }
-    }
+  /// `entries` in any order; unknown keys are left alone.
+  public init(_ entries: [StoreEntry], revision: StoreRevision = 0) {
+    self.revision = revision
+    var changes = ClusterChanges()
+    for entry in entries { put(entry, &changes) }
   }
 
-  public func contains(key: String) -> Bool { allKeys.contains(key) }
-  public func snapshot(name: String) -> Stored<SnapshotSpec>? { snapshots.first { $0.object.name == name } }
-  public func volume(name: String) -> Stored<VolumeSpec>? { volumes.first { $0.object.name == name } }
+  // MARK: All of a kind, by key
+
+  public var volumes: [Stored<VolumeSpec>] { Self.sorted(volumesByKey) }
+  public var snapshots: [Stored<SnapshotSpec>] { Self.sorted(snapshotsByKey) }
+  public var replicaAssignments: [Placed<ReplicaAssignment>] { Self.sorted(replicaAssignmentsByKey) }
+  public var nexusAssignments: [Placed<NexusAssignment>] { Self.sorted(nexusAssignmentsByKey) }
+  public var pathAssignments: [Placed<PathAssignment>] { Self.sorted(pathAssignmentsByKey) }
+  public var nodes: [Stored<NodeStatus>] { Self.sorted(nodesByName) }
+  public var nodeSpecs: [Stored<NodeSpec>] { Self.sorted(nodeSpecsByName) }
+  public var pools: [Placed<PoolStatus>] { Self.sorted(poolsByKey) }
+  public var replicaStatuses: [Placed<ReplicaStatus>] { Self.sorted(replicaStatusesByKey) }
+  public var nexusStatuses: [Placed<NexusStatus>] { Self.sorted(nexusStatusesByKey) }
+  /// Objects that could not be read. Nothing is decided about what they may mean.
+  public var problems: [ObjectError] { Self.sorted(problemsByKey) }
+
+  /// Every node that runs, has pools, has assignments or of which people want something, by name.
+  public var nodeNames: [String] {
+    Set(nodesByName.keys).union(nodeSpecsByName.keys).union(index.poolKeysByNode.keys).union(index.assignmentKeysByNode.keys).sorted()
+  }
+
+  static func sorted<Value>(_ values: [String: Value]) -> [Value] { values.sorted { $0.key < $1.key }.map(\.value) }
+
+  // MARK: One
+
+  public func contains(key: String) -> Bool { revisions[key] != nil }
+  public func volume(name: String) -> Stored<VolumeSpec>? { volumesByKey[Keys.volumeSpec(name: name)] }
+  public func snapshot(name: String) -> Stored<SnapshotSpec>? { snapshotsByKey[Keys.snapshotSpec(name: name)] }
   /// The status of a running node, nil if none runs under that name.
-  public func node(_ name: String) -> NodeStatus? { nodesByName[name] }
+  public func node(_ name: String) -> NodeStatus? { nodesByName[name]?.object }
   /// What people want of a node, nil for nothing particular.
-  public func nodeSpec(_ node: String) -> NodeSpec? { nodeSpecs.first { $0.object.name == node }?.object }
-  /// What the node says of itself and what people say of it, which is stronger.
+  public func nodeSpec(_ node: String) -> NodeSpec? { nodeSpecsByName[node]?.object }
+  /// What the controller remembers of a node.
+  public func nodeNote(_ node: String) -> NodeNote? { nodeNotesByName[node]?.object }
+  /// What the node says of itself, or said when it last ran, and what people say of it, which is stronger.
   public func labels(ofNode node: String) -> [String: String] {
-    (self.node(node)?.topology ?? [:]).merging(nodeSpec(node)?.labels ?? [:]) { $1 }
+    let own = self.node(node).map { $0.topology ?? [:] } ?? nodeNote(node)?.topology ?? [:]
+    return own.merging(nodeSpec(node)?.labels ?? [:]) { $1 }
   }
   public func inSync(_ volume: VolumeID) -> Stored<InSyncRecord>? { inSyncByKey[Keys.inSync(volume)] }
   public func note(volumeName: String) -> Stored<VolumeNote>? { notesByKey[Keys.volumeNote(name: volumeName)] }
-  public func replicaStatus(node: String, _ id: ReplicaID) -> ReplicaStatus? { replicaStatusesByKey[Keys.replicaStatus(node: node, id)] }
-  public func nexusStatus(node: String, _ volume: VolumeID) -> NexusStatus? { nexusStatusesByKey[Keys.nexusStatus(node: node, volume)] }
-  public func replicaAssignments(of volume: VolumeID) -> [Placed<ReplicaAssignment>] {
-    replicaAssignments.filter { $0.object.volumeID == volume }
+  public func pool(node: String, _ name: String) -> PoolStatus? { poolsByKey[Keys.poolStatus(node: node, name)]?.object }
+  /// What people want of a pool, nil for nothing particular.
+  public func poolSpec(node: String, _ name: String) -> PoolSpec? { poolSpecsByKey[Keys.poolSpec(node: node, name)]?.object }
+  public func replicaStatus(node: String, _ id: ReplicaID) -> ReplicaStatus? {
+    replicaStatusesByKey[Keys.replicaStatus(node: node, id)]?.object
   }
-  public func nexusAssignments(of volume: VolumeID) -> [Placed<NexusAssignment>] {
-    nexusAssignments.filter { $0.object.volumeID == volume }
+  public func nexusStatus(node: String, _ volume: VolumeID) -> NexusStatus? {
+    nexusStatusesByKey[Keys.nexusStatus(node: node, volume)]?.object
   }
 
-  public func pathAssignments(of volume: VolumeID) -> [Placed<PathAssignment>] {
-    pathAssignments.filter { $0.object.volumeID == volume }
+  // MARK: Of a volume
+
+  public func replicaAssignments(of volume: VolumeID) -> [Placed<ReplicaAssignment>] {
+    index.keys(of: volume).compactMap { replicaAssignmentsByKey[$0] }
   }
+  public func nexusAssignments(of volume: VolumeID) -> [Placed<NexusAssignment>] {
+    index.keys(of: volume).compactMap { nexusAssignmentsByKey[$0] }
+  }
+  public func pathAssignments(of volume: VolumeID) -> [Placed<PathAssignment>] {
+    index.keys(of: volume).compactMap { pathAssignmentsByKey[$0] }
+  }
+  /// By name.
+  public func snapshots(of volume: VolumeID) -> [Stored<SnapshotSpec>] { index.keys(of: volume).compactMap { snapshotsByKey[$0] } }
+  /// The specification of a volume, nil if there is none.
+  func volume(_ id: VolumeID) -> Stored<VolumeSpec>? { index.keys(of: id).lazy.compactMap { volumesByKey[$0] }.first }
+  /// Those that began, or are to begin, as snapshots of the volume.
+  func clones(of volume: VolumeID) -> [Stored<VolumeSpec>] { (clonesByVolume[volume] ?? []).sorted().compactMap { self.volume($0) } }
   public func pathStatus(node: String, _ volume: VolumeID) -> PathStatus? { pathStatusesByKey[Keys.pathStatus(node: node, volume)] }
+  /// The specifications that name a volume: one, unless somebody made a mistake.
+  func volumeKeys(of volume: VolumeID) -> [String] { index.keys(of: volume).filter { volumesByKey[$0] != nil } }
+
+  // MARK: Of a node
+
   /// The keys of what a node says of its paths, ascending.
   func pathStatusKeys(of node: String) -> [String] {
     pathStatusesByKey.keys.filter { $0.hasPrefix(Keys.pathStatuses(node: node)) }.sorted()
   }
+
   /// What a node says of its peers.
   public func peers(of node: String) -> PeerStatus? { peersByNode[node] }
 
-  private mutating func add(_ entry: StoreEntry) throws(ObjectError) {
-    let parts = entry.key.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-    switch (parts.first, parts.count) {
-    case ("spec", 3) where parts[1] == "volume":
-      volumes.append(try Stored(entry))
-    case ("spec", 3) where parts[1] == "snapshot":
-      snapshots.append(try Stored(entry))
-    case ("spec", 3) where parts[1] == "node":
-      nodeSpecs.append(try Stored(entry))
-    case ("assign", 4) where parts[2] == "replica":
-      replicaAssignments.append(Placed(node: parts[1], stored: try Stored(entry)))
-    case ("assign", 4) where parts[2] == "nexus":
-      nexusAssignments.append(Placed(node: parts[1], stored: try Stored(entry)))
-    case ("assign", 4) where parts[2] == "path":
-      pathAssignments.append(Placed(node: parts[1], stored: try Stored(entry)))
-    case ("insync", 2):
-      inSyncByKey[entry.key] = try Stored(entry)
-    case ("status", 4) where parts[1] == Keys.controllerName && parts[2] == "volume":
-      notesByKey[entry.key] = try Stored(entry)
-    case ("status", 3) where parts[2] == "node":
-      let node: Stored<NodeStatus> = try Stored(entry)
-      nodes.append(node)
-      nodesByName[parts[1]] = node.object
-    case ("status", 4) where parts[2] == "pool":
-      pools.append(Placed(node: parts[1], stored: try Stored(entry)))
-    case ("status", 4) where parts[2] == "replica":
-      let status = Placed<ReplicaStatus>(node: parts[1], stored: try Stored(entry))
-      replicaStatuses.append(status)
-      replicaStatusesByKey[entry.key] = status.object
-    case ("status", 4) where parts[2] == "nexus":
-      let status = Placed<NexusStatus>(node: parts[1], stored: try Stored(entry))
-      nexusStatuses.append(status)
-      nexusStatusesByKey[entry.key] = status.object
-    case ("status", 4) where parts[2] == "path":
-      let status: Stored<PathStatus> = try Stored(entry)
-      pathStatusesByKey[entry.key] = status.object
-    case ("status", 3) where parts[2] == "peers":
-      let status: Stored<PeerStatus> = try Stored(entry)
-      peersByNode[parts[1]] = status.object
-    default: break
-    }
+  /// Its pools, by name.
+  public func pools(ofNode node: String) -> [PoolStatus] {
+    (index.poolKeysByNode[node] ?? []).sorted().compactMap { poolsByKey[$0]?.object }
+  }
+
+  /// How many nexuses are assigned to it.
+  public func nexusCount(ofNode node: String) -> Int { index.nexusCountByNode[node] ?? 0 }
+
+  /// How many replicas are assigned to a pool.
+  public func replicaCount(node: String, pool: String) -> Int { index.replicaCountByPool[Keys.poolStatus(node: node, pool)] ?? 0 }
+
+  /// What is assigned to a pool and not yet taken from it.
+  func pending(node: String, pool: String) -> ClusterIndex.Pending { index.pendingByPool[Keys.poolStatus(node: node, pool)] ?? .init() }
+
+  /// Volumes that have something assigned to the node.
+  func volumes(onNode node: String) -> Set<VolumeID> {
+    Set((index.assignmentKeysByNode[node] ?? []).compactMap { index.volumeByKey[$0] })
   }
 }

@@ -10,7 +10,9 @@ public final class Controller: Sendable {
   private let store: any StateStore
   private let name: String
   private let leaseSeconds: Int
+  private let policy: ControllerPolicy
   private let log: Log
+  private let events: EventLog
   private let signal = StopSignal()
   private let current = Mutex<Current>(Current())
   private let finished = StopSignal()
@@ -23,7 +25,12 @@ public final class Controller: Sendable {
   }
 
   /// `name` tells this process apart in the leader record: "node-1/4711".
-  public init(store: any StateStore, name: String, leaseSeconds: Int = 10, log: @escaping Log = { _ in }) {
+  public init(
+    store: any StateStore, name: String, leaseSeconds: Int = 10, policy: ControllerPolicy = ControllerPolicy(),
+    log: @escaping Log = { _ in }
+  ) {
+    self.policy = policy
+    events = EventLog(store: store, source: Keys.controllerName)
     self.store = store
     self.name = name
     self.leaseSeconds = leaseSeconds
@@ -51,6 +58,8 @@ public final class Controller: Sendable {
     interrupt()
     guard current.withLock({ $0.isStarted }) else { return }
     while !finished.wait(nanoseconds: 60_000_000_000) {}
+    events.flush(nanoseconds: 500_000_000)
+    events.stop()
   }
 
   private func loop() {
@@ -89,38 +98,57 @@ public final class Controller: Sendable {
     current.withLock { $0.isLeading = true }
     defer { current.withLock { $0.isLeading = false } }
     log("controller: \(name) leads")
+    events.record(.controller, name, "Leads", "it leads since revision \(revision)")
     try lead(since: revision)
   }
 
   private func lead(since revision: StoreRevision) throws {
     let page = try store.listAll(prefix: "")
-    var mirror = StoreMirror(page)
-    // A mirror that does not show our own last placement yet would give its space away a second time.
-    var lastOwnRevision = revision
+    var queue = ControlQueue(ClusterState(page.entries, revision: page.revision), policy: policy)
     try following(prefix: "", from: page.revision + 1) { watch in
       var random = SystemRandomNumberGenerator()
       var judge = LossJudge()
       while !signal.isStopped {
-        guard mirror[Keys.controllerLease]?.modRevision == revision else {
+        // Not from a listing before the lead.
+        if queue.state.revision >= revision, queue.state.revisions[Keys.controllerLease] != revision {
           log("controller: \(name) no longer leads")
           return
         }
-        var state = ClusterState(mirror.entries)
-        state.reached = judge.judge(state)
-        for step in Reconciler.reconcile(state, using: &random) {
-          var transaction = step.transaction
-          transaction.compares.append(.modRevision(key: Keys.controllerLease, equals: revision))
-          // A refusal means that the store is ahead of the mirror; the watch will tell.
-          if let committed = try store.transact(transaction).committedRevision {
-            lastOwnRevision = committed
-            log("controller: \(step.reason)")
-          }
-        }
-        repeat {
-          if let batch = try watch.next(timeoutNanoseconds: judge.nextLookNanoseconds) { mirror.apply(batch) }
-        } while mirror.revision < lastOwnRevision
+        queue.setReached(judge.judge(queue.state))
+        while !signal.isStopped, let batch = queue.next(now: .now, using: &random) { try carryOut(batch, &queue, since: revision) }
+        let due = queue.nextDue.map { UInt64(max(0, $0.timeIntervalSinceNow) * 1e9) + 1_000_000 }
+        let look = [due, judge.nextLookNanoseconds].compactMap { $0 }.min()
+        if let batch = try watch.next(timeoutNanoseconds: look) { queue.apply(batch) }
       }
     }
+  }
+
+  /// All steps in one transaction; where that is refused, each alone, since one that is out of date must not hold up the others.
+  private func carryOut(_ batch: ControlQueue.Batch, _ queue: inout ControlQueue, since revision: StoreRevision) throws {
+    let lead = StoreCompare.modRevision(key: Keys.controllerLease, equals: revision)
+    var transaction = batch.transaction
+    transaction.compares.append(lead)
+    if let committed = try store.transact(transaction).committedRevision {
+      queue.committed(transaction, at: committed)
+      for step in batch.steps { tell(step) }
+      return
+    }
+    for (position, step) in batch.steps.enumerated() {
+      var transaction = step.transaction
+      transaction.compares.append(lead)
+      // A refusal means that the store is ahead; the watch will tell.
+      if batch.steps.count > 1, let committed = try store.transact(transaction).committedRevision {
+        queue.committed(transaction, at: committed)
+        tell(step)
+      } else {
+        queue.refused(position, of: batch)
+      }
+    }
+  }
+
+  private func tell(_ step: Reconciler.Step) {
+    log("controller: \(step.reason)")
+    for notice in step.notices { events.record(notice.kind, notice.object, notice.reason, notice.message, isWarning: notice.isWarning) }
   }
 
   /// Opens a watch that `interrupt` can end.

@@ -22,6 +22,7 @@ struct LossJudge {
   /// Looks after those that were reported lost, and returns the incarnations that answered.
   mutating func judge(_ state: ClusterState, now: UInt64 = BootClock.nanoseconds()) -> Set<String> {
     let reports = state.lossReports
+    if reports.isEmpty && answered.isEmpty { return [] }
     answered = answered.filter { reports.contains($0.key) }
     for node in state.nodes.map(\.object) where reports.contains(node.incarnation) {
       if let last = answered[node.incarnation], now < last + Self.againNanoseconds { continue }

@@ -31,7 +31,7 @@ struct NexusPlan {
 
   /// Another node for a volume that has one replica: the one that has the path already, if it is still there.
   private static func extraNode(_ volume: VolumeID, nexusNode: String, _ state: ClusterState) -> String? {
-    let running = state.nodes.map(\.object.name).filter { $0 != nexusNode }.sorted()
+    let running = state.nodes.map(\.object.name).filter { $0 != nexusNode && state.nodeSpec($0)?.isDraining != true }.sorted()
     let present = state.pathAssignments(of: volume).map(\.node)
     return running.first { present.contains($0) } ?? running.first ?? present.first { $0 != nexusNode }
   }

@@ -1,8 +1,11 @@
-/// Where a new volume's replicas and nexus go. A pure function of what is known: the same input gives the same answer.
+/// Where a volume's replicas and nexus go. A pure function of what is known: the same input gives the same answer.
 ///
-/// Never two replicas of a volume on one node. A thin replica needs a pool that has any space left and may promise so much more; a thick
-/// one needs the space itself. Nodes with the most space neither used nor promised in one pool come first, ties by name. The nexus goes to the
-/// chosen node that has the fewest, so that its reads are local; that node's replica is the first.
+/// Never two replicas of a volume on one node, and none on nodes that are cordoned, away, or lack a label that was asked for. A thin replica needs a
+/// pool that has any space left and may promise so much more; a thick one needs the space itself. Among the nodes that remain, one after the
+/// other is chosen: first the preferred one; then those whose values of the labels to spread over are used least; then those with the fewest
+/// replicas of the volume's group; then those with the most space neither used nor promised in one pool; ties by name. The nexus goes to the
+/// preferred node, else to the chosen one with the fewest nexuses of the group, and then with the fewest at all, so that its reads are local;
+/// that node's replica is the first.
 public struct Placement {
   /// A pool as placement sees it.
   public struct Pool: Equatable, Sendable {
@@ -15,12 +18,15 @@ public struct Placement {
     public var clusterBytes: UInt64
     /// What it may promise in all, `.max` for any; nil if that is not known: then every replica is taken for thick.
     public var promiseLimitBytes: UInt64?
+    public var replicaCount: Int
+    /// How many replicas it may hold; nil for any number.
+    public var maximumReplicas: Int?
     /// Why nothing can be placed in it now, nil if it is ready.
     public var refusal: String?
 
     public init(
       name: String, sizeBytes: UInt64, freeBytes: UInt64, promisedBytes: UInt64 = 0, clusterBytes: UInt64,
-      promiseLimitBytes: UInt64? = nil, refusal: String? = nil
+      promiseLimitBytes: UInt64? = nil, replicaCount: Int = 0, maximumReplicas: Int? = nil, refusal: String? = nil
     ) {
       self.name = name
       self.sizeBytes = sizeBytes
@@ -28,6 +34,8 @@ public struct Placement {
       self.promisedBytes = promisedBytes
       self.clusterBytes = clusterBytes
       self.promiseLimitBytes = promiseLimitBytes
+      self.replicaCount = replicaCount
+      self.maximumReplicas = maximumReplicas
       self.refusal = refusal
     }
 
@@ -43,14 +51,61 @@ public struct Placement {
     public var pools: [Pool]
     /// How many nexuses it has.
     public var nexusCount: Int
+    public var labels: [String: String]
+    /// How many replicas and nexuses of the volume's group it has.
+    public var groupReplicaCount: Int
+    public var groupNexusCount: Int
     /// Why nothing can be placed on it now, nil if it is ready.
     public var refusal: String?
 
-    public init(name: String, pools: [Pool], nexusCount: Int = 0, refusal: String? = nil) {
+    public init(
+      name: String, pools: [Pool], nexusCount: Int = 0, labels: [String: String] = [:], groupReplicaCount: Int = 0,
+      groupNexusCount: Int = 0, refusal: String? = nil
+    ) {
       self.name = name
       self.pools = pools
       self.nexusCount = nexusCount
+      self.labels = labels
+      self.groupReplicaCount = groupReplicaCount
+      self.groupNexusCount = groupNexusCount
       self.refusal = refusal
+    }
+  }
+
+  /// What is to be placed.
+  public struct Request: Equatable, Sendable {
+    /// Of each replica.
+    public var sizeBytes: UInt64
+    /// How many more replicas.
+    public var replicaCount: Int
+    public var isThick: Bool
+    /// As `VolumeSpec` has them.
+    public var spread: [String]
+    public var affinity: [String: String]
+    public var locality: VolumeSpec.Locality
+    public var preferredNode: String?
+    /// Nodes that hold a replica of the volume already, and so get none.
+    public var occupiedNodes: [String]
+
+    public init(
+      sizeBytes: UInt64, replicaCount: Int, isThick: Bool = false, spread: [String] = [], affinity: [String: String] = [:],
+      locality: VolumeSpec.Locality = .none, preferredNode: String? = nil, occupiedNodes: [String] = []
+    ) {
+      self.sizeBytes = sizeBytes
+      self.replicaCount = replicaCount
+      self.isThick = isThick
+      self.spread = spread
+      self.affinity = affinity
+      self.locality = preferredNode == nil ? .none : locality
+      self.preferredNode = preferredNode
+      self.occupiedNodes = occupiedNodes
+    }
+
+    /// All replicas of a volume.
+    public init(_ spec: VolumeSpec) {
+      self.init(
+        sizeBytes: spec.sizeBytes, replicaCount: spec.replicaCount, isThick: spec.isThick, spread: spec.spread ?? [],
+        affinity: spec.affinity ?? [:], locality: spec.locality ?? .none, preferredNode: spec.preferredNode)
     }
   }
 
@@ -66,53 +121,120 @@ public struct Placement {
   }
 
   public enum Decision: Equatable, Sendable {
-    /// The nexus goes to the node of the first replica.
-    case placed([Choice])
+    /// The nexus goes to the node of the first replica. `remarks` say what was wished and not possible.
+    case placed([Choice], remarks: [String] = [])
     /// One sentence that names every node and why it was not chosen.
     case refused(String)
   }
 
-  /// Chooses `replicaCount` nodes for replicas of `sizeBytes` each.
-  public static func place(sizeBytes: UInt64, replicaCount: Int, isThick: Bool = false, nodes: [Node]) -> Decision {
-    var candidates: [(node: Node, pool: Pool)] = []
+  /// Chooses nodes and pools for `request.replicaCount` replicas.
+  public static func place(_ request: Request, nodes: [Node]) -> Decision {
+    var candidates: [Candidate] = []
     var reasons: [String] = []
+    let occupied = Set(request.occupiedNodes)
     for node in nodes.sorted(by: { $0.name < $1.name }) {
-      switch bestPool(of: node, sizeBytes: sizeBytes, isThick: isThick) {
-      case .found(let pool): candidates.append((node, pool))
+      if occupied.contains(node.name) {
+        reasons.append("\(node.name): has a replica already")
+        continue
+      }
+      switch bestPool(of: node, request) {
+      case .found(let pool): candidates.append(Candidate(node: node, pool: pool))
       case .refused(let reason): reasons.append("\(node.name): \(reason)")
       }
     }
-    guard candidates.count >= replicaCount else {
-      let needed =
-        "\(replicaCount) \(replicaCount == 1 ? "node" : "nodes") with \(isThick ? "\(ByteText.of(sizeBytes)) free" : "room for \(ByteText.of(sizeBytes))")"
-      var message = "needs \(needed), found \(candidates.count) of \(nodes.count) \(nodes.count == 1 ? "node" : "nodes")"
-      if !reasons.isEmpty { message += " (" + reasons.joined(separator: "; ") + ")" }
-      return .refused(message)
+    let why = reasons.isEmpty ? "" : " (" + reasons.joined(separator: "; ") + ")"
+    if request.locality == .strict, let preferred = request.preferredNode, !occupied.contains(preferred),
+      !candidates.contains(where: { $0.node.name == preferred })
+    {
+      return .refused("needs a replica on \(preferred), where it is used\(why.isEmpty ? ", and there is no such node" : why)")
     }
-    candidates.sort { first, second in
-      first.pool.roomBytes != second.pool.roomBytes
-        ? first.pool.roomBytes > second.pool.roomBytes : first.node.name < second.node.name
+    guard candidates.count >= request.replicaCount else {
+      let count = request.replicaCount
+      let room = request.isThick ? "\(ByteText.of(request.sizeBytes)) free" : "room for \(ByteText.of(request.sizeBytes))"
+      let more = occupied.isEmpty ? "" : " more"
+      return .refused(
+        "needs \(count)\(more) \(count == 1 ? "node" : "nodes") with \(room), found \(candidates.count) of \(nodes.count) "
+          + "\(nodes.count == 1 ? "node" : "nodes")\(why)")
     }
-    var chosen = Array(candidates.prefix(replicaCount))
-    let fewest = chosen.map(\.node.nexusCount).min()
-    if let first = chosen.firstIndex(where: { $0.node.nexusCount == fewest }) { chosen.insert(chosen.remove(at: first), at: 0) }
-    return .placed(chosen.map { Choice(node: $0.node.name, pool: $0.pool.name) })
+    var chosen: [Candidate] = []
+    var used = nodes.filter { occupied.contains($0.name) }.map(\.labels)
+    for _ in 0..<request.replicaCount {
+      guard let best = candidates.indices.min(by: { isBetter(candidates[$0], than: candidates[$1], request, used) }) else { break }
+      let candidate = candidates.remove(at: best)
+      used.append(candidate.node.labels)
+      chosen.append(candidate)
+    }
+    if let first = nexusPosition(chosen, request) { chosen.insert(chosen.remove(at: first), at: 0) }
+    return .placed(chosen.map { Choice(node: $0.node.name, pool: $0.pool.name) }, remarks: remarks(chosen, request, used))
   }
+
+  private struct Candidate {
+    var node: Node
+    var pool: Pool
+  }
+
+  private static func isBetter(_ first: Candidate, than second: Candidate, _ request: Request, _ used: [[String: String]]) -> Bool {
+    if request.locality != .none {
+      let preferred = (first.node.name == request.preferredNode, second.node.name == request.preferredNode)
+      if preferred.0 != preferred.1 { return preferred.0 }
+    }
+    for key in request.spread {
+      let counts = (count(of: first.node, key, used), count(of: second.node, key, used))
+      if counts.0 != counts.1 { return counts.0 < counts.1 }
+    }
+    if first.node.groupReplicaCount != second.node.groupReplicaCount { return first.node.groupReplicaCount < second.node.groupReplicaCount }
+    if first.pool.roomBytes != second.pool.roomBytes { return first.pool.roomBytes > second.pool.roomBytes }
+    return first.node.name < second.node.name
+  }
+
+  /// How many replicas are where the node is; a node that does not say counts as standing beside every other.
+  private static func count(of node: Node, _ key: String, _ used: [[String: String]]) -> Int {
+    guard let value = node.labels[key] else { return used.count + 1 }
+    return used.reduce(0) { $0 + ($1[key] == value ? 1 : 0) }
+  }
+
+  private static func nexusPosition(_ chosen: [Candidate], _ request: Request) -> Int? {
+    if request.locality != .none, let preferred = chosen.firstIndex(where: { $0.node.name == request.preferredNode }) { return preferred }
+    return chosen.indices.min {
+      let (first, second) = (chosen[$0].node, chosen[$1].node)
+      return (first.groupNexusCount, first.nexusCount, $0) < (second.groupNexusCount, second.nexusCount, $1)
+    }
+  }
+
+  private static func remarks(_ chosen: [Candidate], _ request: Request, _ used: [[String: String]]) -> [String] {
+    var remarks: [String] = []
+    if request.locality == .prefer, let preferred = request.preferredNode, !request.occupiedNodes.contains(preferred),
+      !chosen.contains(where: { $0.node.name == preferred })
+    {
+      remarks.append("not on \(preferred), which was preferred")
+    }
+    for key in request.spread {
+      let values = used.compactMap { $0[key] }
+      if Set(values).count < used.count { remarks.append("not all in different places by label \(key)") }
+    }
+    return remarks
+  }
+
+  // MARK: Pools
 
   private enum Best {
     case found(Pool)
     case refused(String)
   }
 
-  private static func bestPool(of node: Node, sizeBytes: UInt64, isThick: Bool) -> Best {
+  private static func bestPool(of node: Node, _ request: Request) -> Best {
     if let refusal = node.refusal { return .refused(refusal) }
+    for key in request.affinity.keys.sorted() where node.labels[key] != request.affinity[key] {
+      let found = node.labels[key].map { "its label \(key) is \($0)" } ?? "it has no label \(key)"
+      return .refused("\(found), not \(request.affinity[key] ?? "")")
+    }
     if node.pools.isEmpty { return .refused("no pool") }
     var best: Pool?
     var reasons: [String] = []
     for pool in node.pools.sorted(by: { $0.name < $1.name }) {
       if let refusal = pool.refusal {
         reasons.append("pool \(pool.name) \(refusal)")
-      } else if let shortage = shortage(of: pool, sizeBytes: sizeBytes, isThick: isThick) {
+      } else if let shortage = shortage(of: pool, sizeBytes: request.sizeBytes, isThick: request.isThick) {
         reasons.append("pool \(pool.name) \(shortage)")
       } else if best == nil || pool.roomBytes > best!.roomBytes {
         best = pool
@@ -122,6 +244,7 @@ public struct Placement {
   }
 
   private static func shortage(of pool: Pool, sizeBytes: UInt64, isThick: Bool) -> String? {
+    if let limit = pool.maximumReplicas, pool.replicaCount >= limit { return "has \(pool.replicaCount) of at most \(limit) replicas" }
     let isThin = !isThick && pool.promiseLimitBytes != nil
     let needed = isThin ? pool.clusterBytes : roundedUp(sizeBytes, toMultipleOf: pool.clusterBytes)
     if pool.freeBytes < max(needed, 1) { return "full (\(ByteText.of(pool.freeBytes)) of \(ByteText.of(pool.sizeBytes)) free)" }
@@ -129,66 +252,10 @@ public struct Placement {
     return "has promised \(ByteText.of(pool.promisedBytes)) of at most \(ByteText.of(limit)) to its replicas"
   }
 
-  /// Why a volume cannot be placed, if nothing but the space of pools is in the way: waiting for nodes would not help.
-  public static func capacityRefusal(sizeBytes: UInt64, replicaCount: Int, isThick: Bool, nodes: [Node]) -> String? {
-    var running = nodes
-    for index in running.indices { running[index].refusal = nil }
-    guard case .refused(let reason) = place(sizeBytes: sizeBytes, replicaCount: replicaCount, isThick: isThick, nodes: running) else {
-      return nil
-    }
-    for index in running.indices {
-      for pool in running[index].pools.indices {
-        running[index].pools[pool].freeBytes = .max
-        running[index].pools[pool].promiseLimitBytes = nil
-      }
-    }
-    let boundless = place(sizeBytes: sizeBytes, replicaCount: replicaCount, isThick: isThick, nodes: running)
-    if case .refused = boundless { return nil }
-    return reason
-  }
-
   /// What a replica takes from a pool. Saturates: a size near the end of the range fits nowhere.
   static func roundedUp(_ bytes: UInt64, toMultipleOf cluster: UInt64) -> UInt64 {
     if cluster == 0 { return bytes }
     let (sum, overflow) = bytes.addingReportingOverflow(cluster - 1)
     return overflow ? .max : sum / cluster * cluster
-  }
-}
-
-extension ClusterState {
-  /// The nodes as placement sees them: every node that runs or has pools, its pools less what is assigned but not yet taken from them.
-  public var placementNodes: [Placement.Node] {
-    let names = Set(nodes.map(\.object.name)).union(pools.map(\.node)).sorted()
-    return names.map { name in
-      let refusal: String? =
-        switch node(name)?.state {
-        case nil: "not running"
-        case .starting?: "still starting"
-        case .stopping?: "stopping"
-        case .ready?: nil
-        }
-      let own = pools.filter { $0.node == name }.map { placementPool($0.object, of: name) }
-      let nexusCount = nexusAssignments.filter { $0.node == name }.count
-      return Placement.Node(name: name, pools: own, nexusCount: nexusCount, refusal: refusal)
-    }
-  }
-
-  private func placementPool(_ pool: PoolStatus, of node: String) -> Placement.Pool {
-    var freeBytes = pool.freeBytes
-    var promisedBytes = pool.promisedBytes
-    for assignment in replicaAssignments where assignment.node == node && assignment.object.pool == pool.name {
-      switch replicaStatus(node: node, assignment.object.id)?.state {
-      case nil, .creating?:
-        // Those that the pool has made already but not finished are counted twice for a moment: better than not at all.
-        let bytes = Placement.roundedUp(assignment.object.sizeBytes, toMultipleOf: pool.clusterBytes)
-        if pool.promiseLimitBytes == nil || assignment.object.isThick { freeBytes -= min(freeBytes, bytes) }
-        promisedBytes += min(.max - promisedBytes, bytes)
-      case .ready?, .faulted?, .deleted?: break
-      }
-    }
-    let refusal = pool.state == .ready ? nil : "faulted" + (pool.message.map { ": \($0)" } ?? "")
-    return Placement.Pool(
-      name: pool.name, sizeBytes: pool.sizeBytes, freeBytes: freeBytes, promisedBytes: promisedBytes, clusterBytes: pool.clusterBytes,
-      promiseLimitBytes: pool.promiseLimitBytes, refusal: refusal)
   }
 }

@@ -35,6 +35,7 @@ extension Reconciler {
   private static func candidates(_ nexus: Placed<NexusAssignment>, _ record: InSyncRecord, _ state: ClusterState) -> [String] {
     nexus.object.replicas.filter { replica in
       replica.node != nexus.node && record.members.contains(replica.id) && state.node(replica.node)?.state == .ready
+        && (!state.mustLeave(replica.node) || state.isLost(nexus.node))
         && !state.isLost(replica.node) && state.replicaStatus(node: replica.node, replica.id)?.state == .ready
     }.map(\.node).sorted()
   }
@@ -55,7 +56,7 @@ extension Reconciler {
     if let preferred = spec.preferredNexus, candidates.contains(preferred) { return preferred }
     var best: (node: String, count: Int)?
     for node in candidates {
-      let count = state.nexusCount(of: node)
+      let count = state.nexusCount(ofNode: node)
       if best == nil || count < best!.count { best = (node, count) }
     }
     return best?.node
@@ -100,7 +101,13 @@ extension Reconciler {
     let why = isLost ? "\(nexus.node) is lost" : "\(nexus.node) has handed over"
     return Step(
       transaction: StoreTransaction(compares: compares, operations: operations),
-      reason: "volume \(volume.object.name): its nexus moves to \(target), \(why)")
+      reason: "volume \(volume.object.name): its nexus moves to \(target), \(why)",
+      notices: [
+        Notice(
+          kind: .volume, object: volume.object.name, reason: "NexusMoved",
+          message: "its nexus moves from \(nexus.node) to \(target): \(why)",
+          isWarning: isLost)
+      ])
   }
 
   /// Brings assignments up to date; nil when they are.
@@ -134,19 +141,5 @@ extension ClusterState {
   }
 
   /// Whether what a node serves is to be served elsewhere.
-  func mustLeave(_ name: String) -> Bool { node(name)?.state == .stopping }
-
-  func nexusCount(of name: String) -> Int { nexusAssignments.reduce(0) { $0 + ($1.node == name ? 1 : 0) } }
-
-  /// Incarnations of running nodes that peers which run say they have lost.
-  var lossReports: Set<String> {
-    var reports: Set<String> = []
-    for watcher in nodes {
-      guard let peers = peers(of: watcher.object.name), peers.incarnation == watcher.object.incarnation else { continue }
-      for lost in peers.lost where lost.node != watcher.object.name && node(lost.node)?.incarnation == lost.incarnation {
-        reports.insert(lost.incarnation)
-      }
-    }
-    return reports
-  }
+  func mustLeave(_ name: String) -> Bool { node(name)?.state == .stopping || nodeSpec(name)?.isDraining == true }
 }

@@ -1,73 +1,126 @@
 import Foundation
 
 /// The controller's decisions, as a function from what is to what has to be changed. Level-triggered: it looks at states, never at events,
-/// so it may be stopped between any two transactions and started again anywhere.
+/// so it may be stopped between any two transactions and started again anywhere. Each decision is about one volume or one node and reads what
+/// belongs to it; only placement looks at all nodes.
 ///
 /// A volume's life, each line one transaction:
 /// 1. The specification is there and nothing else: assign replicas and nexus, lay down the first in-sync record.
-/// 2. The specification says `deleting`: tell the nexus to go (or, if nothing was assigned, remove the specification).
-/// 3. The nexus's status is gone: tell the replicas to go; these are the tombstones without which no node deletes a replica (R18).
-/// 4. Every replica's status says `deleted`: remove assignments, in-sync record and specification. The nodes then remove the statuses.
+/// 2. Replicas come and go as the specification, lost pools, nodes that stay away and draining want it (`Reconciler+Replicas`).
+/// 3. The specification says `deleting`: tell the nexus to go (or, if nothing was assigned, remove the specification).
+/// 4. The nexus's status is gone: tell the replicas to go; these are the tombstones without which no node deletes a replica (R18).
+/// 5. Every replica's status says `deleted`: remove assignments, in-sync record and specification. The nodes then remove the statuses.
 public enum Reconciler {
+  /// What people are to know of a step.
+  struct Notice: Equatable, Sendable {
+    var kind: Event.ObjectKind
+    var object: String
+    var reason: String
+    var message: String
+    var isWarning = false
+  }
+
   /// One transaction and why.
   public struct Step: Equatable, Sendable {
     public var transaction: StoreTransaction
     public var reason: String
+    var notices: [Notice] = []
   }
 
-  /// What to do now, one step per volume at most; nothing if all that is left is to wait for nodes. New identifiers come from `random`.
-  /// A step may use up what the next one counted on, so look again after any step that placed a volume.
-  public static func reconcile(_ state: ClusterState, using random: inout some RandomNumberGenerator) -> [Step] {
-    var steps: [Step] = []
-    var hasPlaced = false
-    for volume in state.volumes {
-      if volume.object.deleting {
-        if let step = delete(volume, state) { steps.append(step) }
-      } else if !state.contains(key: Keys.inSync(volume.object.id)), !hasPlaced {
-        let (step, isPlaced) = create(volume, state, using: &random)
-        if let step { steps.append(step) }
-        hasPlaced = hasPlaced || isPlaced
-      } else if let step = steer(volume, state) ?? carryOrders(volume, state) {
-        steps.append(step)
-      }
+  /// What is to be done about one volume or node now.
+  struct Decision: Sendable {
+    /// Nil if there is nothing to do but to wait.
+    var step: Step?
+    /// It has found no place: look again when there is more room.
+    var waitsForRoom = false
+    /// Look again then, even if nothing changes.
+    var dueAt: Date?
+    /// What the step places.
+    var placed: (choices: [Placement.Choice], nexusNode: String?, spec: VolumeSpec)?
+
+    init(_ step: Step? = nil, waitsForRoom: Bool = false, dueAt: Date? = nil) {
+      self.step = step
+      self.waitsForRoom = waitsForRoom
+      self.dueAt = dueAt
     }
-    return steps + snapshotSteps(state)
   }
+
+  /// What a decision has beside the state.
+  struct Surroundings: Sendable {
+    var now: Date
+    var policy = ControllerPolicy()
+    /// What earlier decisions have taken that the state does not show yet.
+    var ledger = PlacementLedger()
+    /// Whether one more full copy of a replica may begin.
+    var mayBuild = true
+  }
+
+  /// What to do now about all volumes, one step per volume at most; nothing if all that is left is to wait for nodes. New identifiers come
+  /// from `random`.
+  public static func reconcile(_ state: ClusterState, now: Date = .now, using random: inout some RandomNumberGenerator) -> [Step] {
+    var surroundings = Surroundings(now: now)
+    var steps: [Step] = []
+    for volume in state.volumes {
+      let decision = decide(volume, state, surroundings, using: &random)
+      if let placed = decision.placed { surroundings.ledger.add(placed.choices, nexusNode: placed.nexusNode, placed.spec) }
+      if let step = decision.step { steps.append(step) }
+    }
+    return steps
+  }
+
+  /// What to do now about one volume.
+  static func decide(
+    _ volume: Stored<VolumeSpec>, _ state: ClusterState, _ surroundings: Surroundings, using random: inout some RandomNumberGenerator
+  ) -> Decision {
+    if volume.object.deleting { return Decision(delete(volume, state)) }
+    if !state.contains(key: Keys.inSync(volume.object.id)) { return create(volume, state, surroundings, using: &random) }
+    // Service before copies.
+    if let step = steer(volume, state) ?? carryOrders(volume, state) ?? stepAboutSnapshots(of: volume.object.id, state) {
+      return Decision(step)
+    }
+    var decision = replicas(volume, state, surroundings, using: &random)
+    // A second path needs another node, which may come.
+    if state.pathAssignments(of: volume.object.id).isEmpty { decision.waitsForRoom = true }
+    return decision
+  }
+
+  // MARK: Create
 
   private static func create(
-    _ volume: Stored<VolumeSpec>, _ state: ClusterState, using random: inout some RandomNumberGenerator
-  ) -> (step: Step?, isPlaced: Bool) {
+    _ volume: Stored<VolumeSpec>, _ state: ClusterState, _ surroundings: Surroundings, using random: inout some RandomNumberGenerator
+  ) -> Decision {
     let spec = volume.object
     do throws(ObjectError) {
       try spec.validate()
     } catch {
-      return (note(volume, .pending, error.description, state), false)
+      return Decision(note(volume, .pending, error.description, state))
     }
     if volume.key != Keys.volumeSpec(name: spec.name) {
-      return (note(volume, .pending, "its name \(spec.name) does not belong to the key \(volume.key)", state), false)
+      return Decision(note(volume, .pending, "its name \(spec.name) does not belong to the key \(volume.key)", state))
     }
     let choices: [Placement.Choice]
-    let nodes = state.placementNodes
+    var remarks: [String] = []
     var sourceSnapshot: String?
+    let nodes = nodes(for: spec, state, surroundings)
     if let source = spec.source {
-      switch place(cloneOf: source, spec, state) {
-      case .refused(let message): return (note(volume, .pending, message, state), false)
+      switch place(cloneOf: source, spec, nodes, state) {
+      case .refused(let message): return Decision(note(volume, .pending, message, state), waitsForRoom: true)
       case .placed(let placed, let snapshot): (choices, sourceSnapshot) = (placed, snapshot)
       }
     } else {
-      switch Placement.place(sizeBytes: spec.sizeBytes, replicaCount: spec.replicaCount, isThick: spec.isThick, nodes: nodes) {
-      case .refused(let message): return (note(volume, .pending, message, state), false)
-      case .placed(let placed): choices = placed
+      switch Placement.place(Placement.Request(spec), nodes: nodes) {
+      case .refused(let message): return Decision(note(volume, .pending, message, state), waitsForRoom: true)
+      case .placed(let placed, let said): (choices, remarks) = (placed, said)
       }
     }
     let replicas = choices.map {
       NexusAssignment.Replica(id: ReplicaID(uuid: .random(using: &random)), node: $0.node, pool: $0.pool)
     }
     let nexusNode = choices[0].node
-    let assignment = NexusAssignment(
+    let assigned = NexusAssignment(
       volumeID: spec.id, volumeName: spec.name, sizeBytes: spec.sizeBytes, blockSizeBytes: spec.blockSizeBytes,
       minInSync: spec.effectiveMinInSync, replicas: replicas, publications: spec.publications)
-    let plan = NexusPlan(spec, assignment, on: nexusNode, state)
+    let plan = NexusPlan(spec, assigned, on: nexusNode, state)
     let record = InSyncRecord(
       generation: 0, setVersion: 1, nexusNode: nexusNode, nexusIncarnation: "", members: replicas.map(\.id),
       sizeBytes: spec.sizeBytes)
@@ -75,20 +128,37 @@ public enum Reconciler {
       .put(key: Keys.nexusAssignment(node: nexusNode, spec.id), value: plan.nexus.encoded()),
       .put(key: Keys.inSync(spec.id), value: record.encoded()),
     ]
-    for replica in replicas {
-      let assignment = ReplicaAssignment(
-        id: replica.id, volumeID: spec.id, volumeName: spec.name, sizeBytes: spec.sizeBytes, blockSizeBytes: spec.blockSizeBytes,
-        isThick: spec.isThick, pool: replica.pool, nexusNode: nexusNode,
-        sourceSnapshot: sourceSnapshot)
-      operations.append(.put(key: Keys.replicaAssignment(node: replica.node, replica.id), value: assignment.encoded()))
-    }
+    for replica in replicas { operations.append(assignment(of: replica, spec, nexusNode: nexusNode, sourceSnapshot: sourceSnapshot)) }
     operations.append(.delete(key: Keys.volumeNote(name: spec.name)))
     var compares = [volume.isUnchanged, .absent(key: Keys.inSync(spec.id))]
     plan.writePaths(&compares, &operations, state)
     let transaction = StoreTransaction(compares: compares, operations: operations)
-    let places = choices.map(\.node).joined(separator: ", ")
-    return (Step(transaction: transaction, reason: "volume \(spec.name): placed on \(places), served by \(nexusNode)"), true)
+    let places = replicas.map { "\($0.node) (pool \($0.pool))" }.joined(separator: ", ")
+    let message = "placed on \(places), served by \(nexusNode)" + (remarks.isEmpty ? "" : "; " + remarks.joined(separator: "; "))
+    var decision = Decision(
+      Step(
+        transaction: transaction, reason: "volume \(spec.name): \(message)",
+        notices: [Notice(kind: .volume, object: spec.name, reason: "Placed", message: message, isWarning: !remarks.isEmpty)]))
+    decision.placed = (choices, nexusNode, spec)
+    return decision
   }
+
+  static func assignment(
+    of replica: NexusAssignment.Replica, _ spec: VolumeSpec, nexusNode: String, sourceSnapshot: String? = nil
+  ) -> StoreOperation {
+    let assignment = ReplicaAssignment(
+      id: replica.id, volumeID: spec.id, volumeName: spec.name, sizeBytes: spec.sizeBytes, blockSizeBytes: spec.blockSizeBytes,
+      isThick: spec.isThick, pool: replica.pool, nexusNode: nexusNode, sourceSnapshot: sourceSnapshot)
+    return .put(key: Keys.replicaAssignment(node: replica.node, replica.id), value: assignment.encoded())
+  }
+
+  static func nodes(for spec: VolumeSpec, _ state: ClusterState, _ surroundings: Surroundings) -> [Placement.Node] {
+    var nodes = state.placementNodes(group: spec.group, except: spec.id)
+    for index in nodes.indices { surroundings.ledger.apply(to: &nodes[index], group: spec.group) }
+    return nodes
+  }
+
+  // MARK: Delete
 
   private static func delete(_ volume: Stored<VolumeSpec>, _ state: ClusterState) -> Step? {
     let spec = volume.object
@@ -120,11 +190,13 @@ public enum Reconciler {
       [volume.isUnchanged] + nexuses.map(\.stored.isUnchanged) + replicas.map(\.stored.isUnchanged) + paths.map(\.stored.isUnchanged)
       + nexuses.map { .absent(key: Keys.nexusStatus(node: $0.node, spec.id)) }
     let keys =
-      nexuses.map(\.stored.key) + replicas.map(\.stored.key) + paths.map(\.stored.key) + [
+      nexuses.map(\.stored.key) + replicas.map(\.stored.key) + paths.map(\.stored.key) + state.snapshots(of: spec.id).map(\.key) + [
         Keys.inSync(spec.id), volume.key, Keys.volumeNote(name: spec.name),
       ]
     let transaction = StoreTransaction(compares: compares, operations: keys.map { .delete(key: $0) })
-    return Step(transaction: transaction, reason: "volume \(spec.name): deleted")
+    return Step(
+      transaction: transaction, reason: "volume \(spec.name): deleted",
+      notices: [Notice(kind: .volume, object: spec.name, reason: "Deleted", message: "all its replicas are deleted")])
   }
 
   /// Whether everything that was assigned for the volume is known. What cannot be read is not taken for gone.
@@ -133,7 +205,9 @@ public enum Reconciler {
   ) -> Bool {
     guard let record = state.inSync(volume)?.object, !nexuses.isEmpty else { return false }
     let known = Set(replicas.map(\.object.id))
-    return (record.members + record.out.map(\.id)).allSatisfy(known.contains)
+    let wanted = Set(nexuses.flatMap { $0.object.replicas.map(\.id) })
+    // One that was taken from the volume is in nobody's list any more, but may still be in the record.
+    return record.members.allSatisfy(known.contains) && wanted.allSatisfy(known.contains)
   }
 
   /// Marks assignments, provided that neither they nor the specification changed.
@@ -148,8 +222,10 @@ public enum Reconciler {
     return StoreTransaction(compares: [volume.isUnchanged] + assignments.map(\.stored.isUnchanged), operations: operations)
   }
 
+  // MARK: Notes
+
   /// Says why the volume does not get on; nil if that is said already.
-  private static func note(
+  static func note(
     _ volume: Stored<VolumeSpec>, _ noteState: VolumeNote.State, _ message: String, _ state: ClusterState
   ) -> Step? {
     let note = VolumeNote(state: noteState, message: message)
@@ -157,10 +233,18 @@ public enum Reconciler {
     let key = Keys.volumeNote(name: name)
     if state.note(volumeName: name)?.object == note { return nil }
     let transaction = StoreTransaction(compares: [volume.isUnchanged], operations: [.put(key: key, value: note.encoded())])
-    return Step(transaction: transaction, reason: "volume \(name): \(message)")
+    let reason =
+      switch noteState {
+      case .pending: "NotPlaced"
+      case .deleting: "Deleting"
+      case .replacing: "NotReplaced"
+      }
+    return Step(
+      transaction: transaction, reason: "volume \(name): \(message)",
+      notices: [Notice(kind: .volume, object: name, reason: reason, message: message, isWarning: noteState != .deleting)])
   }
 
-  private static func nodeText(_ name: String, _ state: ClusterState) -> String {
+  static func nodeText(_ name: String, _ state: ClusterState) -> String {
     state.node(name) == nil ? "\(name) (not running)" : name
   }
 }

@@ -7,8 +7,8 @@
 extension Reconciler {
   /// What the nexus is to be told.
   static func want(of spec: VolumeSpec, _ state: ClusterState, in nexus: inout NexusAssignment) {
-    nexus.snapshots = state.snapshots.filter { $0.object.volumeID == spec.id }.map {
-      .init(id: $0.object.id, deleting: $0.object.deleting && !isNeeded($0.object.id, state))
+    nexus.snapshots = state.snapshots(of: spec.id).map {
+      .init(id: $0.object.id, deleting: $0.object.deleting && !isNeeded($0.object, state))
     }
     nexus.wantedSizeBytes = spec.sizeBytes > nexus.sizeBytes ? spec.sizeBytes : nil
   }
@@ -19,23 +19,26 @@ extension Reconciler {
   }
 
   /// Whether a volume is still to be made from it.
-  private static func isNeeded(_ id: SnapshotID, _ state: ClusterState) -> Bool {
-    state.volumes.contains { volume in
-      volume.object.source?.snapshotID == id && !volume.object.deleting && !isMade(volume.object.id, state)
+  private static func isNeeded(_ snapshot: SnapshotSpec, _ state: ClusterState) -> Bool {
+    state.clones(of: snapshot.volumeID).contains {
+      $0.object.source?.snapshotID == snapshot.id && !$0.object.deleting && !isMade($0.object.id, state)
     }
   }
 
   /// All replicas of a volume were there once.
   private static func isMade(_ volume: VolumeID, _ state: ClusterState) -> Bool { (state.inSync(volume)?.object.generation ?? 0) > 0 }
 
-  static func snapshotSteps(_ state: ClusterState) -> [Step] { state.snapshots.compactMap { step(about: $0, state) } }
+  static func stepAboutSnapshots(of volume: VolumeID, _ state: ClusterState) -> Step? {
+    for snapshot in state.snapshots(of: volume) { if let step = step(about: snapshot, state) { return step } }
+    return nil
+  }
 
   private static func step(about snapshot: Stored<SnapshotSpec>, _ state: ClusterState) -> Step? {
     let spec = snapshot.object
     guard spec.deleting else {
       guard let clone = spec.cloneID else { return nil }
-      let volume = state.volumes.first { $0.object.id == clone }
-      guard volume == nil || volume!.object.deleting || isMade(clone, state) else { return nil }
+      let volume = state.volume(clone)?.object
+      guard volume == nil || volume!.deleting || isMade(clone, state) else { return nil }
       var stored = snapshot
       stored.object.deleting = true
       return Step(
@@ -43,9 +46,6 @@ extension Reconciler {
         reason: "snapshot \(spec.name) of volume \(spec.volumeName): its clone is made")
     }
     let removal = StoreTransaction(compares: [snapshot.isUnchanged], operations: [.delete(key: snapshot.key)])
-    guard state.contains(key: Keys.inSync(spec.volumeID)) || state.volumes.contains(where: { $0.object.id == spec.volumeID }) else {
-      return Step(transaction: removal, reason: "snapshot \(spec.name): gone with volume \(spec.volumeName)")
-    }
     guard let record = state.inSync(spec.volumeID), !record.object.snapshots.contains(where: { $0.id == spec.id }),
       let nexus = state.nexusAssignments(of: spec.volumeID).first,
       state.nexusStatus(node: nexus.node, spec.volumeID)?.deletedSnapshots.contains(spec.id) == true
@@ -64,14 +64,17 @@ extension Reconciler {
   }
 
   /// Where a volume with a source goes.
-  static func place(cloneOf source: VolumeSource, _ spec: VolumeSpec, _ state: ClusterState) -> ClonePlace {
+  static func place(
+    cloneOf source: VolumeSource, _ spec: VolumeSpec, _ candidates: [Placement.Node], _ state: ClusterState
+  ) -> ClonePlace {
     let name = source.isVolume == true ? "a snapshot of volume \(source.volumeName)" : "snapshot \(source.snapshotName)"
     guard let record = state.inSync(source.volumeID)?.object, let nexus = state.nexusAssignments(of: source.volumeID).first else {
       return .refused("it is to be made from \(name), and volume \(source.volumeName) is not there")
     }
     guard let entry = record.snapshots.first(where: { $0.id == source.snapshotID && $0.state == .ready }) else {
-      let isGone = !state.snapshots.contains { $0.object.id == source.snapshotID }
-      let message = state.snapshots.first { $0.object.id == source.snapshotID }.flatMap { SnapshotView($0.object, in: state).message }
+      let spec = state.snapshots(of: source.volumeID).first { $0.object.id == source.snapshotID }?.object
+      let isGone = spec == nil
+      let message = spec.flatMap { SnapshotView($0, in: state).message }
       return .refused(isGone ? "\(name) is gone" : "waiting for \(name)" + (message.map { ": \($0)" } ?? ""))
     }
     let holders = nexus.object.replicas.filter { record.members.contains($0.id) }
@@ -81,13 +84,13 @@ extension Reconciler {
           + "a clone shares its space, and so lies where it lies")
     }
     var nodes: [Placement.Node] = []
-    for var node in state.placementNodes {
+    for var node in candidates {
       guard let holder = holders.first(where: { $0.node == node.name }) else { continue }
       node.pools = node.pools.filter { $0.name == holder.pool }
       nodes.append(node)
     }
-    switch Placement.place(sizeBytes: spec.sizeBytes, replicaCount: spec.replicaCount, nodes: nodes) {
-    case .placed(let choices): return .placed(choices, snapshot: entry.replicaSnapshot)
+    switch Placement.place(Placement.Request(spec), nodes: nodes) {
+    case .placed(let choices, _): return .placed(choices, snapshot: entry.replicaSnapshot)
     case .refused(let reason): return .refused("beside \(name): \(reason)")
     }
   }

@@ -27,19 +27,23 @@ extension Command {
           "access", .choice(["any", "published"]),
           help: "who may connect: any host until the volume is published (the default beside keelson dev), or published hosts alone"),
         OptionDeclaration("thick", .flag, help: "take all of its space now, instead of as it is written; that takes time"),
-      ] + waitOptions + StoreAccess.options,
+      ] + placementOptions + waitOptions + StoreAccess.options,
       examples: [
         .init("keelson volume create db --size 1GiB --replicas 2", "every write is on two nodes before it is acknowledged"),
         .init("keelson volume create scratch --size 10GiB --replicas 1 --block-size 4096", "one copy, blocks of 4 KiB"),
         .init("keelson volume create log --size 5GiB --thick --wait 5m", "its writes never find a pool full"),
         .init("keelson volume create db-test --from-snapshot before-upgrade", "as many replicas as the snapshot's volume has"),
         .init("keelson volume create db-copy --from-volume db --size 20GiB", "a copy of db as it is now, with room to grow"),
+        .init(
+          "keelson volume create pg-0 --size 8GiB --spread zone --affinity disk=ssd --group pg",
+          "apart from pg-1, each copy in another zone"),
       ])
   ) { arguments, output in
     let name = arguments.positional("NAME") ?? ""
     var spec = VolumeSpec(
       name: name, sizeBytes: arguments.sizeBytes("size") ?? 0, replicaCount: arguments.integer("replicas") ?? 2,
       blockSizeBytes: arguments.text("block-size") == "4096" ? 4096 : 512, isThick: arguments.flag("thick"), createdAt: Date.now)
+    try readPlacement(arguments, into: &spec)
     if arguments.text("slow-replicas") == "drop" { spec.slowReplicas = .drop }
     let source = try cloneSource(arguments)
     if source == nil {
@@ -123,8 +127,7 @@ extension Command {
     // That there is one already is the better answer.
     if cluster.volume(name: spec.name) != nil { return }
     guard
-      let reason = Placement.capacityRefusal(
-        sizeBytes: spec.sizeBytes, replicaCount: spec.replicaCount, isThick: spec.isThick, nodes: cluster.placementNodes)
+      let reason = Placement.capacityRefusal(Placement.Request(spec), nodes: cluster.placementNodes(group: spec.group))
     else { return }
     throw CommandError(
       "no_capacity", "volume \(spec.name) cannot be placed: it \(reason)",

@@ -11,7 +11,7 @@ import Testing
   }
 
   private func place(_ count: Int, _ nodes: [Placement.Node]) -> Placement.Decision {
-    Placement.place(sizeBytes: 100 * mebibyte, replicaCount: count, nodes: nodes)
+    Placement.place(.init(sizeBytes: 100 * mebibyte, replicaCount: count), nodes: nodes)
   }
 
   private func placed(_ nodes: String...) -> Placement.Decision { .placed(nodes.map { .init(node: $0, pool: "default") }) }
@@ -63,8 +63,8 @@ import Testing
   @Test func countsWholeClusters() {
     let pool = Placement.Pool(name: "p", sizeBytes: 1 << 30, freeBytes: 5 * mebibyte, clusterBytes: 4 * mebibyte)
     let nodes = [Placement.Node(name: "a", pools: [pool])]
-    #expect(Placement.place(sizeBytes: 4 * mebibyte, replicaCount: 1, nodes: nodes) == .placed([.init(node: "a", pool: "p")]))
-    #expect(Placement.place(sizeBytes: 5 * mebibyte, replicaCount: 1, nodes: nodes) != .placed([.init(node: "a", pool: "p")]))
+    #expect(Placement.place(.init(sizeBytes: 4 * mebibyte, replicaCount: 1), nodes: nodes) == .placed([.init(node: "a", pool: "p")]))
+    #expect(Placement.place(.init(sizeBytes: 5 * mebibyte, replicaCount: 1), nodes: nodes) != .placed([.init(node: "a", pool: "p")]))
     #expect(Placement.roundedUp(.max, toMultipleOf: 4) == .max)
     #expect(Placement.roundedUp(5, toMultipleOf: 0) == 5)
   }
@@ -73,7 +73,7 @@ import Testing
     var nodes = ["a", "b", "c"].map { node($0, free: 1000) }
     var nexuses: [String: Int] = [:]
     for _ in 0..<12 {
-      guard case .placed(let choices) = place(2, nodes) else {
+      guard case .placed(let choices, _) = place(2, nodes) else {
         Issue.record("there was room")
         return
       }
@@ -99,7 +99,7 @@ import Testing
 
   @Test func thinReplicasNeedAPromiseAndThickOnesSpace() {
     func decide(_ size: UInt64, _ isThick: Bool, _ node: Placement.Node) -> Placement.Decision {
-      Placement.place(sizeBytes: size * mebibyte, replicaCount: 1, isThick: isThick, nodes: [node])
+      Placement.place(.init(sizeBytes: size * mebibyte, replicaCount: 1, isThick: isThick), nodes: [node])
     }
     let node = thin("a", free: 50, promised: 900, limit: 2000)
     #expect(decide(1100, false, node) == .placed([.init(node: "a", pool: "p")]))
@@ -120,7 +120,7 @@ import Testing
 
   @Test func onlyALackOfSpaceIsWorthNoWaiting() {
     func refusal(_ count: Int, _ nodes: [Placement.Node]) -> String? {
-      Placement.capacityRefusal(sizeBytes: 100 * mebibyte, replicaCount: count, isThick: false, nodes: nodes)
+      Placement.capacityRefusal(.init(sizeBytes: 100 * mebibyte, replicaCount: count), nodes: nodes)
     }
     let (roomy, small) = (thin("a", free: 500, promised: 0, limit: 1000), thin("b", free: 500, promised: 950, limit: 1000))
     #expect(refusal(1, [roomy, small]) == nil)
@@ -133,5 +133,111 @@ import Testing
     faulted.pools[0].refusal = "faulted"
     #expect(refusal(2, [faulted, roomy]) == nil)
     #expect(refusal(1, []) == nil)
+  }
+
+  // MARK: Labels, groups, locality
+
+  private func labelled(_ name: String, _ labels: [String: String], free: UInt64 = 500) -> Placement.Node {
+    var node = node(name, free: free)
+    node.labels = labels
+    return node
+  }
+
+  private func nodes(_ decision: Placement.Decision) -> [String] {
+    guard case .placed(let choices, _) = decision else { return [] }
+    return choices.map(\.node).sorted()
+  }
+
+  @Test func `replicas go to different zones and then racks, as far as there are any`() {
+    let all = [
+      labelled("a", ["zone": "1", "rack": "x"], free: 900), labelled("b", ["zone": "1", "rack": "y"], free: 800),
+      labelled("c", ["zone": "2", "rack": "x"], free: 100), labelled("d", ["zone": "2", "rack": "z"], free: 100),
+    ]
+    func request(_ count: Int, _ spread: [String]) -> Placement.Request {
+      .init(sizeBytes: 50 * mebibyte, replicaCount: count, spread: spread)
+    }
+    #expect(nodes(Placement.place(request(2, []), nodes: all)) == ["a", "b"])
+    #expect(nodes(Placement.place(request(2, ["zone"]), nodes: all)) == ["a", "c"])
+    #expect(nodes(Placement.place(request(2, ["zone", "rack"]), nodes: all)) == ["a", "d"])
+    let crowded = Placement.place(request(3, ["zone"]), nodes: all)
+    #expect(nodes(crowded) == ["a", "b", "c"])
+    guard case .placed(_, let remarks) = crowded else { return }
+    #expect(remarks == ["not all in different places by label zone"])
+    // Replicas that are there count too.
+    var more = request(1, ["zone"])
+    more.occupiedNodes = ["c"]
+    #expect(nodes(Placement.place(more, nodes: all)) == ["a"])
+    more.occupiedNodes = ["a"]
+    #expect(nodes(Placement.place(more, nodes: all)) == ["c"])
+  }
+
+  @Test func `a label that is asked for must be there`() {
+    let all = [labelled("a", ["disk": "ssd"]), labelled("b", ["disk": "hdd"]), labelled("c", [:])]
+    let request = Placement.Request(sizeBytes: mebibyte, replicaCount: 2, affinity: ["disk": "ssd"])
+    #expect(
+      Placement.place(request, nodes: all)
+        == .refused(
+          "needs 2 nodes with room for 1 MiB, found 1 of 3 nodes (b: its label disk is hdd, not ssd; c: it has no label disk, not ssd)"))
+  }
+
+  @Test func `volumes of a group keep apart`() {
+    var all = ["a", "b", "c", "d"].map { node($0, free: 500) }
+    all[0].groupReplicaCount = 1
+    all[1].groupReplicaCount = 1
+    all[0].groupNexusCount = 1
+    #expect(nodes(place(2, all)) == ["c", "d"])
+    for index in all.indices { all[index].groupReplicaCount = 1 }
+    all[1].nexusCount = 5
+    // The nexus too: not where the group has one, even if that node has fewer others.
+    #expect(place(2, all) == .placed([.init(node: "b", pool: "default"), .init(node: "a", pool: "default")]))
+  }
+
+  @Test func `where it is used is preferred or needed`() {
+    let all = [node("a", free: 900), node("b", free: 800), node("c", free: 200), node("d", free: 10)]
+    func request(_ locality: VolumeSpec.Locality, _ near: String) -> Placement.Request {
+      .init(sizeBytes: 100 * mebibyte, replicaCount: 2, locality: locality, preferredNode: near)
+    }
+    #expect(Placement.place(request(.prefer, "c"), nodes: all) == placed("c", "a"))
+    #expect(Placement.place(request(.strict, "c"), nodes: all) == placed("c", "a"))
+    #expect(Placement.place(request(.none, "c"), nodes: all) == placed("a", "b"))
+    #expect(
+      Placement.place(request(.prefer, "d"), nodes: all)
+        == .placed([.init(node: "a", pool: "default"), .init(node: "b", pool: "default")], remarks: ["not on d, which was preferred"]))
+    #expect(
+      Placement.place(request(.strict, "d"), nodes: all)
+        == .refused("needs a replica on d, where it is used (d: pool default full (10 MiB of 1 GiB free))"))
+    #expect(
+      Placement.place(request(.strict, "e"), nodes: all)
+        == .refused(
+          "needs a replica on e, where it is used (d: pool default full (10 MiB of 1 GiB free))"))
+  }
+
+  @Test func `a pool may have a limit of replicas`() {
+    var limited = node("a", free: 500)
+    limited.pools[0].replicaCount = 3
+    limited.pools[0].maximumReplicas = 3
+    #expect(
+      place(1, [limited]) == .refused("needs 1 node with room for 100 MiB, found 0 of 1 node (a: pool default has 3 of at most 3 replicas)")
+    )
+    limited.pools[0].maximumReplicas = 4
+    #expect(nodes(place(1, [limited])) == ["a"])
+  }
+
+  @Test func `the largest volume that fits is placed, and one step more is not`() {
+    let all = [node("a", free: 901), node("b", free: 703), node("c", free: 302)]
+    for count in 1...3 {
+      var request = Placement.Request(sizeBytes: 0, replicaCount: count)
+      let largest = Placement.largestVolume(request, nodes: all)
+      // Whole clusters of 4 MiB.
+      #expect(largest == [900, 700, 300][count - 1] * mebibyte)
+      request.sizeBytes = largest
+      #expect(nodes(Placement.place(request, nodes: all)).count == count)
+      request.sizeBytes += VolumeSpec.sizeStepBytes
+      #expect(nodes(Placement.place(request, nodes: all)).isEmpty)
+    }
+    #expect(Placement.largestVolume(.init(sizeBytes: 0, replicaCount: 4), nodes: all) == 0)
+    let promising = thin("t", free: 10, promised: 300, limit: 2000)
+    #expect(Placement.largestVolume(.init(sizeBytes: 0, replicaCount: 1), nodes: [promising]) == 1700 * mebibyte)
+    #expect(Placement.largestVolume(.init(sizeBytes: 0, replicaCount: 1, isThick: true), nodes: [promising]) == 10 * mebibyte)
   }
 }

@@ -28,7 +28,7 @@ import Testing
     try store.put(Keys.volumeSpec(name: "db"), volume)
     let steps = steps(store)
     try #require(steps.count == 1)
-    #expect(steps[0].reason == "volume db: placed on node-1, node-2, served by node-1")
+    #expect(steps[0].reason == "volume db: placed on node-1 (pool default), node-2 (pool default), served by node-1")
     #expect(try store.apply(steps[0].transaction))
     let state = store.state
     let nexus = try #require(state.nexusAssignments.first)
@@ -199,8 +199,9 @@ import Testing
   /// What holds at every moment.
   private func check(_ store: SimulatedStore, _ nodes: [SimulatedNode]) throws {
     let state = store.state
+    let assignments = state.replicaAssignments
     #expect(state.problems.isEmpty)
-    let tombstones = Set(state.replicaAssignments.filter(\.object.deleting).map(\.object.id))
+    let tombstones = Set(assignments.filter(\.object.deleting).map(\.object.id))
     for volume in state.volumes.map(\.object) {
       let replicas = state.replicaAssignments(of: volume.id)
       #expect(Set(replicas.map(\.node)).count == replicas.count, "two replicas of \(volume.name) on one node")
@@ -209,15 +210,15 @@ import Testing
       if !volume.deleting { #expect(!replicas.contains { tombstones.contains($0.object.id) }) }
     }
     for node in nodes {
-      let taking = state.replicaAssignments.filter {
+      let taking = assignments.filter {
         $0.node == node.name && (!$0.object.deleting || node.disk[$0.object.id] != nil)
       }
       let promised = taking.reduce(0) { $0 + $1.object.sizeBytes }
       #expect(promised <= node.capacityBytes, "\(node.name) has promised more than it has")
       for id in node.disk.keys {
-        #expect(state.replicaAssignments.contains { $0.object.id == id }, "a tombstone went before its replica")
+        #expect(assignments.contains { $0.object.id == id }, "a tombstone went before its replica")
       }
-      for assignment in state.replicaAssignments where assignment.node == node.name && !assignment.object.deleting {
+      for assignment in assignments where assignment.node == node.name && !assignment.object.deleting {
         if state.replicaStatus(node: node.name, assignment.object.id)?.state == .ready {
           #expect(node.disk[assignment.object.id] != nil, "a replica went without a tombstone")
         }

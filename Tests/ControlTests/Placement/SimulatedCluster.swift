@@ -19,6 +19,8 @@ struct SeededGenerator: RandomNumberGenerator {
 struct SimulatedStore {
   private(set) var entries: [String: StoreEntry] = [:]
   private(set) var revision: StoreRevision = 0
+  /// Transactions that changed something.
+  private(set) var writeCount = 0
 
   var snapshot: [StoreEntry] { entries.values.sorted { $0.key < $1.key } }
   private(set) var state = ClusterState([])
@@ -34,7 +36,11 @@ struct SimulatedStore {
       }
     }
     revision += 1
-    defer { state = ClusterState(snapshot) }
+    writeCount += 1
+    defer {
+      state.revision = revision
+      state.apply(transaction, committedAt: revision)
+    }
     for operation in transaction.operations {
       switch operation {
       case .put(let key, let value, _):
@@ -60,6 +66,8 @@ struct SimulatedNode {
   let name: String
   let capacityBytes: UInt64
   var isRunning = false
+  /// It runs and does nothing.
+  var isStuck = false
   /// What is on its disk, with sizes.
   var disk: [ReplicaID: UInt64] = [:]
   /// The nexuses in its memory.
@@ -90,6 +98,7 @@ struct SimulatedNode {
 
   /// Does the `choice`-th thing there is to do. False if there is nothing.
   mutating func step(_ choice: UInt64, _ store: inout SimulatedStore) throws -> Bool {
+    if isStuck { return false }
     let state = store.state
     var work: [(inout SimulatedNode, inout SimulatedStore) throws -> Void] = []
     let replicas = state.replicaAssignments.filter { $0.node == name }.map(\.object)
@@ -146,6 +155,8 @@ struct SimulatedNode {
           node.nexuses.insert(assignment.volumeID)
           try store.put(key, NexusStatus(volumeID: assignment.volumeID, state: .starting, generation: 1, replicas: []))
         }
+      } else if let change = membershipChange(assignment, state) {
+        work.append { _, store in try store.put(Keys.inSync(assignment.volumeID), change) }
       } else if found?.state == .starting, assignment.replicas.allSatisfy({ state.replicaStatus(node: $0.node, $0.id)?.state == .ready }) {
         let seen = assignment.replicas.map { NexusStatus.Replica(id: $0.id, node: $0.node, state: .inSync) }
         work.append { _, store in
@@ -172,6 +183,25 @@ struct SimulatedNode {
     if work.isEmpty { return false }
     try work[Int(choice % UInt64(work.count))](&self, &store)
     return true
+  }
+
+  /// What the nexus does about replicas that came or went: those that are ready join, those that are not in its list leave while others are
+  /// there, and are forgotten.
+  private func membershipChange(_ assignment: NexusAssignment, _ state: ClusterState) -> InSyncRecord? {
+    guard let record = state.inSync(assignment.volumeID)?.object else { return nil }
+    var next = record
+    let listed = assignment.replicas.map(\.id)
+    for replica in assignment.replicas where !next.members.contains(replica.id) {
+      if state.node(replica.node) != nil, state.replicaStatus(node: replica.node, replica.id)?.state == .ready {
+        next.members.append(replica.id)
+      }
+    }
+    let rest = next.members.filter(listed.contains)
+    if rest.count >= assignment.effectiveMinInSync { next.members = rest }
+    next.out.removeAll { !listed.contains($0.id) }
+    if next == record { return nil }
+    if next.members != record.members { next.setVersion += 1 }
+    return next
   }
 
   private func reportPool(_ store: inout SimulatedStore) throws {
