@@ -20,8 +20,8 @@ public protocol NexusSurroundings: AnyObject {
   var bootNanoseconds: (() -> UInt64)? { get }
 }
 
-/// What a nexus asks to have committed in the state store: the members, and with them all else that it decides of the volume. Where `NexusConfiguration.confirmedGeneration` is given, the store also
-/// remembers with every change that this generation has served (`confirmedGeneration`), and of the replicas in `returning`, which are
+/// What a nexus asks to have committed in the state store: the members, and with them all else that it decides of the volume.
+/// Where `NexusConfiguration.confirmedGeneration` is given, the store also remembers with every change that this generation has served (`confirmedGeneration`), and of the replicas in `returning`, which are
 /// absent still, that they accepted it (`Absence.generation`).
 public struct MembershipChange: Equatable, Sendable {
   /// Replicas in the set after the change, in the nexus's order.

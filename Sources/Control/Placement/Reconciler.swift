@@ -189,10 +189,12 @@ public enum Reconciler {
     let compares =
       [volume.isUnchanged] + nexuses.map(\.stored.isUnchanged) + replicas.map(\.stored.isUnchanged) + paths.map(\.stored.isUnchanged)
       + nexuses.map { .absent(key: Keys.nexusStatus(node: $0.node, spec.id)) }
-    let keys =
-      nexuses.map(\.stored.key) + replicas.map(\.stored.key) + paths.map(\.stored.key) + state.snapshots(of: spec.id).map(\.key) + [
+    var keys =
+      nexuses.map(\.stored.key) + replicas.map(\.stored.key) + paths.map(\.stored.key) + [
         Keys.inSync(spec.id), volume.key, Keys.volumeNote(name: spec.name),
       ]
+    // They are on their way out, as a volume with others is not deleted, and their data is gone with the replicas.
+    keys += state.snapshots(of: spec.id).map(\.key)
     let transaction = StoreTransaction(compares: compares, operations: keys.map { .delete(key: $0) })
     return Step(
       transaction: transaction, reason: "volume \(spec.name): deleted",

@@ -1,8 +1,8 @@
 /// Snapshots, clones and sizes, level by level:
 ///
 /// - What is wanted of a volume's snapshots, and how large it shall be, is told to its nexus; that does it and keeps the in-sync record.
-/// - A snapshot whose end was asked for is told so when no clone waits for it any more; its specification goes when the nexus says that there is nothing of
-///   it and will be nothing. One that was taken for a clone is to go when the clone has been served once.
+/// - A snapshot whose end was asked for is told so when no clone waits for it any more; its specification goes when the nexus says that
+///   there is nothing of it and will be nothing. One that was taken for a clone is to go when the clone has been served once.
 /// - A clone is placed when its snapshot is ready, beside it: in pools of replicas that are in sync.
 extension Reconciler {
   /// What the nexus is to be told.

@@ -4,8 +4,8 @@ import Reactor
 /// What a replica must have before it is sent changes: the volume's size, and its snapshots (R4, R15).
 ///
 /// A snapshot that was taken while it was away is restored first: what the replica may hold otherwise is compared with the snapshot on a
-/// member and copied, all is flushed, and the replica takes the snapshot itself; the next snapshot is restored over that, and in the end the
-/// data of now. What may differ from the first one is in the members' record of what the replica missed, or anything if there is none. The
+/// member and copied, all is flushed, and the replica takes the snapshot itself; the next snapshot is restored over that, and in the end
+/// the data of now. What may differ from the first one is in the members' record of what the replica missed, or anything if there is none. The
 /// record goes on while snapshots are restored, and nothing leaves it for them, so that it need not be frozen with each snapshot: what
 /// was missed after the snapshot is equal to it, and a comparison finds that. From one snapshot to the next the pools know what changed.
 extension Nexus {

@@ -4,8 +4,8 @@ import Reactor
 /// Snapshots of the volume (R15), one after the other.
 ///
 /// "preparing" is committed; changes wait, those under way end, all is flushed, every member takes it; changes go on; "ready" is
-/// committed. Changes need not wait for that last commit: whatever becomes of it, every member of the set has the snapshot by then, and until
-/// the store says "ready" nobody relies on it. Each try has a name of its own on the replicas. One that is given up, or whose nexus
+/// committed. Changes need not wait for that last commit: whatever becomes of it, every member of the set has the snapshot by then, and
+/// until the store says "ready" nobody relies on it. Each try has a name of its own on the replicas. One that is given up, or whose nexus
 /// died, becomes "deleting": late answers and late replicas can add nothing to the next try.
 ///
 /// The invariant: a replica is sent changes only while it has every snapshot that is ready, and none is between its pause and its
