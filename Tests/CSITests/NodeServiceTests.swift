@@ -279,6 +279,17 @@ import Testing
     #expect(code { _ = try service.publish(publishRequest(isReadOnly: true)) } == .ok)
   }
 
+  @Test func `a single writer's volume is at one place, others may be at several`() throws {
+    let single = capability("ext4", .singleNodeSingleWriter)
+    _ = try service.stage(stageRequest(single))
+    for _ in 0..<2 { _ = try service.publish(publishRequest(single)) }
+    var request = publishRequest(single)
+    request.targetPath = "/var/lib/kubelet/pods/b/mount"
+    #expect(code { _ = try service.publish(request) } == .failedPrecondition)
+    request.volumeCapability = capability("ext4", .singleNodeMultiWriter)
+    #expect(code { _ = try service.publish(request) } == .ok)
+  }
+
   @Test func `statistics tell bytes, inodes and condition`() throws {
     _ = try service.stage(stageRequest())
     var request = NodeGetVolumeStatsRequest()

@@ -1,7 +1,7 @@
 #!/bin/bash
 # The Linux host's side of csi-test.sh: the CSI node plugin with the kernel's own NVMe host, filesystems and programs. The calls come from
 # outside; what they did is looked at here. Environment: KEELSON, the binary; CONTROLLER, where its other half is; SANITY, a csi-sanity in
-# /guest/bin, if it is to run; STEPS, if not all.
+# /guest/bin, if it is to run; STEPS.
 set -uo pipefail
 . /guest/library.sh
 
@@ -76,6 +76,8 @@ same_file() {
 }
 size_is() { [[ $(df -B1 --output=size "$1" 2>/dev/null | tail -n 1 || df -B 1 "$1" | awk 'END { print $2 }') -ge $2 ]] || { df "$1"; return 1; }; }
 
+wanted() { [[ " $STEPS " == *" $1 "* ]]; }
+
 # A whole life of a volume, each call twice and the plugin killed between any two.
 life() {
   local kind=$1 mib=$2 target=/var/lib/kubelet/pods/$1/mount
@@ -99,7 +101,7 @@ life() {
   check "$kind: nothing can be written" bash -c "! touch $target/more 2>/dev/null"
   check "$kind: published otherwise already" refused ALREADY_EXISTS publish "life-$kind" "$kind" "$target" false
   check "$kind: unpublish" ask_machine unpublish "life-$kind" "$target"
-  if [[ " ${STEPS:-grow} " == *" grow "* ]]; then
+  if wanted grow; then
     check "$kind: published" ask_machine publish "life-$kind" "$kind" "$target"
     check "$kind: grows while it is mounted" ask_machine grow "life-$kind" $((mib * 2))
     check "$kind: the filesystem grows" ask_machine expand "life-$kind" "$target" $((mib * 2))
@@ -186,7 +188,6 @@ sanity() {
   grep -E '^Ran |Passed|\[FAIL\]' /tmp/check.out
 }
 
-wanted() { [[ -z ${STEPS:-} || " $STEPS " == *" $1 "* ]]; }
 
 check "the plugin starts" start_plugin || exit 1
 check "the plugin answers" ask_machine probe || exit 1

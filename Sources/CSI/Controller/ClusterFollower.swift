@@ -123,32 +123,35 @@ final class ClusterFollower: Sendable {
 
   private func follow() throws {
     let page = try store.listAll(prefix: "")
-    var mirror = StoreMirror(page)
     let watch = try store.watch(prefix: "", fromRevision: page.revision + 1)
     with { $0.watch = watch }
     defer { watch.cancel() }
-    show(mirror)
+    let cluster = ClusterState(page.entries, revision: page.revision)
+    with { shared in
+      shared.cluster = cluster
+      shared.revision = page.revision
+      Self.tell(&shared)
+    }
     while !with({ $0.isStopped }) {
       if let batch = try watch.next(timeoutNanoseconds: 500_000_000) {
-        mirror.apply(batch)
+        var batches = [batch]
         // What came meanwhile is looked at together.
-        for _ in 0..<64 {
-          guard let more = try watch.poll() else { break }
-          mirror.apply(more)
+        while batches.count < 64, let more = try watch.poll() { batches.append(more) }
+        with { shared in
+          for batch in batches { shared.cluster?.follow(batch) }
+          shared.revision = max(shared.revision, batches[batches.count - 1].revision)
+          Self.tell(&shared)
         }
-        show(mirror)
       }
       expire()
     }
   }
 
-  private func show(_ mirror: StoreMirror) {
-    let cluster = ClusterState(mirror.entries)
-    with { shared in
-      shared.cluster = cluster
-      shared.revision = mirror.revision
-      for (id, waiter) in shared.waiters where mirror.revision >= waiter.revision && waiter.look(cluster) { shared.waiters[id] = nil }
-    }
+  /// Asks all waiters about the state as it is now.
+  private static func tell(_ shared: inout Shared) {
+    guard let cluster = shared.cluster else { return }
+    let ready = shared.waiters.filter { shared.revision >= $0.value.revision && $0.value.look(cluster) }
+    for id in ready.keys { shared.waiters[id] = nil }
   }
 
   private func expire() {

@@ -86,8 +86,10 @@ extension ControllerService {
     let parameters = try VolumeParameters(request.parameters)
     if !request.volumeCapabilities.isEmpty { _ = try Self.capabilities(request.volumeCapabilities) }
     let cluster = try await follower.current()
-    let wanted = Placement.Request(sizeBytes: 0, replicaCount: parameters.replicaCount, isThick: parameters.isThick)
-    let largest = Placement.largestVolume(wanted, nodes: cluster.placementNodes())
+    let wanted = Placement.Request(
+      sizeBytes: 0, replicaCount: parameters.replicaCount, isThick: parameters.isThick, spread: parameters.spread,
+      locality: parameters.locality, preferredNode: request.accessibleTopology?.segments[CSINames.topologyNode])
+    let largest = Placement.largestVolume(wanted, nodes: cluster.placementNodes(group: parameters.group))
     var response = GetCapacityResponse()
     response.availableCapacity = Int64(clamping: largest)
     response.maximumVolumeSize = ProtobufInt64Value(response.availableCapacity)

@@ -93,8 +93,9 @@ extension ControllerService {
       }
     }
     // The wish is never taken back: a node that is down deletes its replica when it comes, and the volume is nobody's until then.
+    let name = spec.name
     _ = try await follower.wait(nanoseconds: options.deletionNanoseconds) { cluster -> Bool? in
-      cluster.volumes.contains { $0.object.id == id && ($0.object.deleting || cluster.inSync(id) != nil) } ? nil : true
+      cluster.volume(name: name)?.object.id == id ? nil : true
     }
     return DeleteVolumeResponse()
   }
@@ -134,6 +135,8 @@ struct WantedVolume: Sendable {
     }
     if parameters.locality != .none {
       preferredNode = (requirements?.preferred.first ?? requirements?.requisite.first)?.segments[CSINames.topologyNode]
+      // A node whose name none of ours can have holds no replicas.
+      if let name = preferredNode, (try? Names.validate(name, kind: "node name")) == nil { preferredNode = nil }
       if parameters.locality == .strict, preferredNode == nil {
         throw CSIRequests.invalid(
           "parameter locality is strict, but accessibility_requirements name no node: use volumeBindingMode WaitForFirstConsumer")
@@ -161,6 +164,12 @@ struct WantedVolume: Sendable {
       name: name, sizeBytes: bytes, replicaCount: parameters.replicaCount,
       blockSizeBytes: source?.blockSizeBytes ?? parameters.blockSizeBytes,
       minInSync: parameters.minInSync, isThick: parameters.isThick, createdAt: Date.now)
+    spec.spread = parameters.spread.isEmpty ? nil : parameters.spread
+    spec.group = parameters.group
+    if let preferredNode {
+      spec.locality = parameters.locality
+      spec.preferredNode = preferredNode
+    }
     // Nobody's until it is attached.
     spec.publications = []
     spec.csi = CSIVolume(name: csiName, parameters: parameters.given, source: source?.csi)

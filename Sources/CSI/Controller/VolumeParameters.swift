@@ -7,7 +7,7 @@ import GRPC
 ///     minInSync      1 to replicas       below this many replicas in sync nothing is served; default 2 of 3, else 1
 ///     thin           true | false        false takes all space at once; default true
 ///     blockSize      512 | 4096          bytes per logical block; default 512
-///     integrity      none | crc32c       the pools' checksums of data: crc32c asks for pools that keep them; default none
+///     integrity      none                checksums of data are a property of pools, which a volume cannot ask for
 ///     locality       none | prefer | strict   whether replica and nexus go where the first pod runs; default none
 ///     spread         KEY,KEY             labels of nodes over whose values replicas are spread
 ///     group          NAME                volumes of one group go to different nodes as far as there are any
@@ -24,16 +24,12 @@ struct VolumeParameters: Equatable, Sendable {
   ]
   static let kubernetesPrefix = "csi.storage.k8s.io/"
 
-  enum Locality: String, CaseIterable {
-    case none, prefer, strict
-  }
-
   var replicaCount = 2
   var minInSync: Int?
   var isThick = false
   var blockSizeBytes: UInt32 = 512
   var integrity = "none"
-  var locality = Locality.none
+  var locality = VolumeSpec.Locality.none
   var spread: [String] = []
   var group: String?
   var formatOptions: String?
@@ -58,8 +54,8 @@ struct VolumeParameters: Equatable, Sendable {
     minInSync = try number("minInSync", 1...replicaCount)
     isThick = try choice("thin", ["true", "false"]) == "false"
     blockSizeBytes = try choice("blockSize", ["512", "4096"]) == "4096" ? 4096 : 512
-    integrity = try choice("integrity", ["none", "crc32c"]) ?? integrity
-    locality = try choice("locality", Locality.allCases.map(\.rawValue)).flatMap(Locality.init(rawValue:)) ?? .none
+    integrity = try choice("integrity", ["none"]) ?? integrity
+    locality = try choice("locality", VolumeSpec.Locality.allCases.map(\.rawValue)).flatMap(VolumeSpec.Locality.init(rawValue:)) ?? .none
     spread = (given["spread"] ?? "").split(separator: ",").map { $0.trimmingPrefix { $0 == " " }.description }
     if spread.count > 8 || spread.contains(where: { $0.isEmpty || $0.contains(" ") }) {
       throw CSIRequests.invalid("parameter spread is no list of at most 8 labels, joined by commas")

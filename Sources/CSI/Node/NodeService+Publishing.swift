@@ -41,6 +41,13 @@ extension NodeService {
       try checkPublished(present, device, volume, capability, isReadOnly: options.isReadOnly)
       return NodePublishVolumeResponse()
     }
+    if capability.mode == .singleNodeSingleWriter {
+      // One pod on one node: nothing but the staging may be there already.
+      let staging = Self.withoutTrailingSlash(request.stagingTargetPath)
+      if let other = try mounts().first(where: { isMount($0, of: device) && $0.mountPoint != staging }) {
+        throw GRPCError(.failedPrecondition, "volume \(volume) is published at \(other.mountPoint), and only one may have it")
+      }
+    }
     try makeTarget(target, isBlock: capability.access == .block)
     do throws(SystemFailure) {
       try system.mount(MountRequest(source: source, target: target, filesystem: nil, options: options))
