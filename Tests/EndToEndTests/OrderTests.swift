@@ -1,3 +1,4 @@
+import Control
 import Foundation
 import Glibc
 import Testing
@@ -8,10 +9,18 @@ extension EndToEnd {
     /// B is away, A writes alone and is gone, B is back first: blocked and explained. Forced, the volume goes on from B: what A alone holds
     /// never appears, and A's replica is not touched until it is given up.
     @Test func `both-down-in-turn, forced`() async throws {
-      try await TestDev.with { dev in
+      try await TestDev.with(nodes: 2) { dev in
         let created = try await dev.create("db", size: "64MiB")
         let (a, b) = (created.nexusNode, created.otherNodes[0])
         let nodes = try await TestNodes(of: dev)
+        // In the place of the one in keelson dev.
+        let store = try SQLiteStore(path: DevDirectory(path: dev.directory).storePath)
+        let controller = Controller(store: store, name: "test")
+        controller.start()
+        defer {
+          controller.stop()
+          store.close()
+        }
         do {
           try nodes.startAll()
           try await dev.await("healthy", of: "db")

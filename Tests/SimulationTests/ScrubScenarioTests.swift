@@ -105,4 +105,26 @@ import Testing
     #expect(nexus.scrub?.repairedBlocks == 1 && nexus.scrub?.unresolved == [])
     #expect(scene.end() == nil)
   }
+
+  /// What cannot be read where it is to be compared is written anew: after a crash, and when the replica comes back.
+  @Test(arguments: [false, true]) func `rot-on-a-target`(isAway: Bool) throws {
+    let (scene, _) = try scene(2)
+    if isAway {
+      scene.cluster.killNode(1)
+      #expect(scene.wait { scene.set == [0] })
+      #expect(scene.run(.write, 0..<16) == .success)
+      scene.disk(1).spoil(sector: 3)
+      scene.disk(1).spoil(sector: 9)
+      scene.cluster.startNode(1)
+    } else {
+      #expect(scene.run(.write, 0..<16) == .success)
+      scene.disk(1).spoil(sector: 3)
+      scene.cluster.killNode(0)
+      scene.cluster.startNode(0)
+      scene.startNexus(0)
+    }
+    #expect(!scene.disk(1).rotten.isEmpty)
+    #expect(scene.wait(seconds: 60) { scene.isHealthy && scene.disk(1).rotten.isEmpty }, "\(scene.story)")
+    #expect(scene.end() == nil)
+  }
 }

@@ -57,6 +57,22 @@ import Testing
     #expect(scene.end() == nil)
   }
 
+  /// CLOCK_BOOTTIME has jumped, and the timers that would have told of a lost lease have stood.
+  @Test func `a machine that slept answers no read with what was there before`() throws {
+    let scene = try scene(2)
+    #expect(scene.run(.write, 0..<8) == .success)
+    scene.cluster.pauseNode(0, sleeps: true)
+    scene.startNexus(1)
+    #expect(scene.wait(seconds: 60) { scene.isServing && scene.set == [1] }, "\(scene.story)")
+    let written = scene.send(.write, 0..<8)
+    #expect(scene.wait { scene.ending(written) == .success })
+    scene.cluster.resumeNode(0)
+    let stale = scene.send(.read, 0..<8, on: 0)
+    scene.wait(seconds: 0.5)
+    #expect(scene.ending(stale) != .success)
+    #expect(scene.end() == nil)
+  }
+
   @Test func `no-unread-across-takeovers`() throws {
     let scene = try scene(3, minInSync: 1)
     scene.run(.write, 0..<8)

@@ -222,7 +222,9 @@ final class VolumeRunner: @unchecked Sendable {
     var status = NexusStatus(
       volumeID: assignment.volumeID, state: state, message: message, generation: serving?.record.generation ?? 0,
       replicas: replicas ?? lastStatus?.replicas ?? [], rebuilds: rebuilds ?? past.all)
+    // Over it is when that is written down.
     status.scrub = scrubs.status(told?.scrub)
+    status.scrub?.state = .running
     status.hosts = path.hosts
     if hasHandedOver { status.handedOver = true }
     describeTending(in: &status)

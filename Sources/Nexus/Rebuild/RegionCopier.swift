@@ -59,6 +59,8 @@ import Reactor
   private var pending = 0
   private var outcome: Outcome?
   private var checksums: [[UInt32]] = []
+  /// A target cannot be read in the piece: all of it is copied.
+  private var isBlind = false
   private var isReading = false
   private var step = Step.copy
   /// The step begins no sooner.
@@ -146,6 +148,7 @@ import Reactor
   private func compare() {
     guard let job else { return }
     checksums = []
+    isBlind = false
     pending = 0
     let question = ReplicaQuestion.checksums(offsetBytes: position, byteCount: pieceEnd - position)
     for index in 0..<Nexus.maximumMembers where (job.targetMask | Nexus.bit(job.source)) & Nexus.bit(index) != 0 {
@@ -160,6 +163,8 @@ import Reactor
     switch result {
     case .success(.checksums(let sums)) where sums.count == Int((pieceEnd - position) / Nexus.unitBytes): checksums.append(sums)
     case .success: failed(index, .invalid("checksums of another length"))
+    // What cannot be read there is written anew; if that fails too, it has a fault.
+    case .failure(.faulted) where index != job.source: isBlind = true
     case .failure(let refusal): failed(index, refusal)
     }
     if pending > 0 { return }
@@ -167,7 +172,7 @@ import Reactor
     if let outcome { return end(outcome) }
     guard unsafe nexus.isWanted(job) else { return end(.pointless) }
     unsafe nexus.noteRead(pieceEnd - position, for: job)
-    runs = split(differences(from: position))
+    runs = isBlind ? split(position..<pieceEnd) : split(differences(from: position))
     nextRun()
   }
 

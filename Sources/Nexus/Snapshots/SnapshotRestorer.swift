@@ -29,6 +29,8 @@ import Reactor
   /// What differs in the piece, the next one last.
   private var runs: [Range<UInt64>] = []
   private var sums: [[UInt32]] = []
+  /// The target's part of the piece cannot be read.
+  private var isUnreadable = false
   private var pending = 0
   private var sent: UInt64 = 0
   private var failure: Outcome?
@@ -107,6 +109,7 @@ import Reactor
 
   private func compare() {
     sums = [[], []]
+    isUnreadable = false
     failure = nil
     pending = 2
     let count = UInt64(piece.count)
@@ -119,6 +122,8 @@ import Reactor
     switch result {
     case .success(.checksums(let found)) where found.count == piece.count / Int(Nexus.unitBytes): sums[side] = found
     case .success: failure = side == 0 ? .sourceFailed(.faulted("checksums of another length")) : .targetFailed("its checksums are too few")
+    // What cannot be read there is written anew.
+    case .failure(.faulted) where side == 1: isUnreadable = true
     case .failure(let refusal):
       if side == 1 {
         failure = .targetFailed("its checksums could not be had: \(refusal)")
@@ -130,7 +135,7 @@ import Reactor
     if let failure { return end(failure) }
     stepEnded()
     runs = []
-    let (one, other) = (sums[0], sums[1])
+    let (one, other) = (sums[0], isUnreadable ? sums[0].map { ~$0 } : sums[1])
     for block in one.indices.reversed() where one[block] != other[block] {
       let offset = piece.lowerBound + UInt64(block) * Nexus.unitBytes
       if let next = runs.last, next.lowerBound == offset + Nexus.unitBytes, UInt64(next.count) < ReplicaQuestion.maximumDataBytes {

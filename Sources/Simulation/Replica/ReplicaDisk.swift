@@ -89,6 +89,15 @@ final class ReplicaDisk {
     versions.removeAll { $0.sector == sector }
   }
 
+  /// Sectors whose checksum fails: they cannot be read, whatever they hold.
+  private(set) var rotten: Set<Int> = []
+
+  /// A sector changes by itself, and its checksum tells.
+  func spoil(sector: Int) { if isAllocated[sector / 8] { rotten.insert(sector) } }
+
+  /// There is no other copy to mend it from: somebody puts it right by hand.
+  func mendRot() { rotten = [] }
+
   /// Whether there is room for a write.
   func hasRoom(for sectors: Range<Int>) -> Bool {
     if capacityUnits == .max { return true }
@@ -123,6 +132,7 @@ final class ReplicaDisk {
     current[sector] = value
     if !damage.isEmpty { damage[sector] = nil }
     if !lost.isEmpty { lost[sector] = nil }
+    if !rotten.isEmpty { rotten.remove(sector) }
     if durably {
       durable[sector] = value
       if !versions.isEmpty { versions.removeAll { $0.sector == sector } }
@@ -185,6 +195,7 @@ final class ReplicaDisk {
     for sector in old.indices where old[sector] != (sector < current.count ? current[sector] : 0) {
       (damage[sector], lost[sector]) = (old[sector], old[sector])
     }
+    rotten = []
     durable = current
     versions = []
     snapshots = image?.snapshots ?? []

@@ -148,6 +148,7 @@ import Reactor
     case .read:
       guard let buffer = unsafe request.buffer else { return .readFault }
       if let fault = entry.fault { return fault }
+      if !disk.rotten.isEmpty, sectors.contains(where: disk.rotten.contains) { return .readFault }
       for sector in sectors { unsafe Stamp.fill(buffer + (sector - sectors.lowerBound) * Stamp.sectorBytes, disk.current[sector]) }
     case .flush:
       if let fault = entry.fault { return fault }

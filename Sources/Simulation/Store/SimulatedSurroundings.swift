@@ -26,7 +26,7 @@ final class SimulatedSurroundings: NexusSurroundings {
     self.minInSync = minInSync
   }
 
-  var bootNanoseconds: (() -> UInt64)? { { [process] in process.clock.nanoseconds } }
+  var bootNanoseconds: (() -> UInt64)? { { [process] in process.bootNanoseconds } }
 
   func nexusChanged() {
     newsCount += 1

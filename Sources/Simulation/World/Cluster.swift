@@ -100,7 +100,7 @@ final class Cluster {
     let storage = SimulatedStorage(disk: node.disk, world: world, process: process, bootID: node.bootID)
     let gate = ReplicaGate(
       storage: storage, reactor: process.reactor, incarnation: process.incarnation, leaseNanoseconds: options.leaseNanoseconds,
-      bootNanoseconds: { process.clock.nanoseconds })
+      bootNanoseconds: { process.bootNanoseconds })
     gate.plantedErrors = plantedErrors
     storage.snapshotTaken = { [unowned self] in snapshots.taken($0) }
     node.process = process
@@ -145,18 +145,18 @@ final class Cluster {
     return store.record.absent.first { $0.id == id }?.generation ?? 0
   }
 
-  /// Stops a node's process for a while, as SIGSTOP does.
-  func pauseNode(_ index: Int) {
+  /// Stops a node's process for a while, as SIGSTOP does, or the whole machine, as a suspend does.
+  func pauseNode(_ index: Int, sleeps: Bool = false) {
     guard let process = nodes[index].process, !process.isPaused else { return }
-    world.note(.fault, index, 1) { "node \(index) is stopped" }
-    process.isPaused = true
+    world.note(.fault, index, 1) { "node \(index) \(sleeps ? "sleeps" : "is stopped")" }
+    process.pause(world.now, sleeps: sleeps)
     network.becameSilent(process)
   }
 
   func resumeNode(_ index: Int) {
     guard let process = nodes[index].process, process.isPaused else { return }
     world.note(.fault, index, 2) { "node \(index) goes on" }
-    process.isPaused = false
+    process.resume(world.now)
   }
 
   // MARK: Nexuses

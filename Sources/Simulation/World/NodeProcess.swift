@@ -13,7 +13,10 @@ final class NodeProcess {
   let driftPartsPerMillion: Int64
   private(set) var isAlive = true
   /// Stopped by a signal: nothing runs, time goes on.
-  var isPaused = false
+  private(set) var isPaused = false
+  /// How long the machine has slept: its timers know nothing of it, CLOCK_BOOTTIME does.
+  private(set) var sleptNanoseconds: UInt64 = 0
+  private var fellAsleep: UInt64?
   private let inbox = Inbox()
 
   init(node: Int, number: Int, incarnation: Identifier, clockOffsetNanoseconds: UInt64, driftPartsPerMillion: Int64, worldNow: UInt64) {
@@ -33,7 +36,23 @@ final class NodeProcess {
 
   var isRunning: Bool { isAlive && !isPaused }
 
-  func setTime(_ worldNow: UInt64) { clock.nanoseconds = nodeTime(worldNow) }
+  func setTime(_ worldNow: UInt64) { clock.nanoseconds = nodeTime(worldNow) &- sleptNanoseconds }
+
+  /// CLOCK_BOOTTIME: leases are counted on it (R3b).
+  var bootNanoseconds: UInt64 { clock.nanoseconds &+ sleptNanoseconds }
+
+  /// Stops, by a signal or with the whole machine.
+  func pause(_ worldNow: UInt64, sleeps: Bool) {
+    isPaused = true
+    fellAsleep = sleeps ? nodeTime(worldNow) : nil
+  }
+
+  /// Goes on. After a sleep CLOCK_BOOTTIME has jumped, and timers have stood.
+  func resume(_ worldNow: UInt64) {
+    isPaused = false
+    if let fellAsleep { sleptNanoseconds += nodeTime(worldNow) &- fellAsleep }
+    fellAsleep = nil
+  }
 
   private func nodeTime(_ worldNow: UInt64) -> UInt64 {
     let drift = Int64(worldNow / 1000) * driftPartsPerMillion / 1000
@@ -42,7 +61,8 @@ final class NodeProcess {
 
   /// When in the world's time this node's next timer is due; nil without one.
   var nextTimer: UInt64? {
-    guard let deadline = reactor.nextTimerNanoseconds else { return nil }
+    guard let timer = reactor.nextTimerNanoseconds else { return nil }
+    let deadline = timer &+ sleptNanoseconds
     if deadline <= clockOffsetNanoseconds { return 0 }
     let shown = Int64(deadline - clockOffsetNanoseconds)
     var world = UInt64(shown - shown / 1_000_000 * driftPartsPerMillion)

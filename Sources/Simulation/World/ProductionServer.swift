@@ -19,6 +19,8 @@ final class ProductionServer: VolumeServer {
       done()
     }
   }
+  override func startScrub() { nexus.startScrub() }
+  override var isScrubbing: Bool { nexus.scrub?.state == .running }
   override func removeReplica(_ replica: Identifier) { nexus.removeReplica(replica) }
   override var isFenced: Bool { nexus.state == .fenced || nexus.state == .stopped }
   override var isServing: Bool { nexus.state == .serving }

@@ -2,7 +2,8 @@
 struct SimulationPlan {
   /// What can go wrong, each by itself on or off in a run.
   enum Trouble: CaseIterable {
-    case kill, powerLoss, pause, partition, oneWay, reset, storeAway, stickDisk, move, dropHost, failingDisk, fullDisk, rollBack, stop
+    case kill, powerLoss, pause, partition, oneWay, reset, storeAway, stickDisk, move, dropHost, failingDisk, fullDisk, rollBack, stop, rot,
+      scrub
   }
 
   var cluster = Cluster.Options()
@@ -26,6 +27,8 @@ struct SimulationPlan {
   let flushPercent: Int
   let zeroPercent: Int
   let readPercent: Int
+  /// The node whose disk rots, where one does: what two disks forget in one region nobody has.
+  let rottingNode: Int
   /// Whether troubles wait until the volume was healthy once.
   let startsQuietly: Bool
   /// Snapshots, deletions of them and growths.
@@ -83,5 +86,6 @@ struct SimulationPlan {
     startsQuietly = generator.chance(70)
     orderCount = generator.chance(60) ? 1 + generator.below(10) : 0
     orderIntervalNanoseconds = [50_000_000, 500_000_000, 2_000_000_000][generator.below(3)]
+    rottingNode = generator.below(replicas)
   }
 }

@@ -95,6 +95,7 @@ public final class SimulationRun {
         if !running.isEmpty { cluster.startNexus(on: running[world.generator.below(running.count)].index) }
       }
       for host in hosts { host.checkPatience() }
+      if let only = cluster.memberNodes.first, cluster.memberNodes.count == 1 { only.disk.mendRot() }
       control()
     }
   }
@@ -121,6 +122,26 @@ public final class SimulationRun {
     return succeeded == count
   }
 
+  /// What has rotted, and nobody read, is found and mended (R20).
+  private func scrub() {
+    guard cluster.nodes.contains(where: { !$0.disk.rotten.isEmpty }), cluster.nodes.count > 1 else { return }
+    let limit = Self.healthyNanoseconds
+    for _ in 0..<3 {
+      guard let latest = cluster.latest else { return }
+      latest.process.enqueue { latest.server.startScrub() }
+      world.run(forNanoseconds: 1_000_000)
+      if !world.run(until: { latest.isOver || latest.server.isFenced || !latest.server.isScrubbing }, limitNanoseconds: limit) {
+        return world.fail("a scrub at the end does not end; \(latest.server.summary)")
+      }
+      if cluster.nodes.allSatisfy(\.disk.rotten.isEmpty) { break }
+      world.run(until: { isHealthy }, limitNanoseconds: limit)
+    }
+    if let node = cluster.nodes.first(where: { !$0.disk.rotten.isEmpty }) {
+      world.fail("\(node.disk.rotten.count) rotten sectors of node \(node.index) are left after a scrub (R20)")
+    }
+    world.run(until: { isHealthy }, limitNanoseconds: limit)
+  }
+
   private func finish() {
     troubles.heal()
     for host in hosts { host.isWorking = false }
@@ -141,6 +162,7 @@ public final class SimulationRun {
       if tries == 5 { world.fail("reads at the end do not succeed") }
       world.run(until: { isHealthy }, limitNanoseconds: Self.healthyNanoseconds)
     }
+    scrub()
     // Time for the activity log to empty.
     world.run(forNanoseconds: 10_000_000_000)
     if world.violation == nil { cluster.checkAtRest() }

@@ -45,7 +45,7 @@ final class Troubles {
     case .kill: kill(node, losingPower: false)
     case .powerLoss: if mayLosePower(node) { kill(node, losingPower: true) }
     case .pause:
-      cluster.pauseNode(node)
+      cluster.pauseNode(node, sleeps: world.generator.chance(40))
       later { [self] in cluster.resumeNode(node) }
     case .partition:
       for peer in 0...cluster.nodes.count where peer != node && (peer == other || world.generator.chance(50)) {
@@ -76,6 +76,8 @@ final class Troubles {
       later { [self] in mend(node) }
     case .rollBack: rollBack(node)
     case .stop: stop()
+    case .rot: rot()
+    case .scrub: if let run = cluster.latest { run.process.enqueue { run.server.startScrub() } }
     case .fullDisk:
       world.note(.fault, node, 5) { "the disk of node \(node) is full" }
       cluster.nodes[node].disk.capacityUnits = cluster.nodes[node].disk.allocatedUnits
@@ -99,13 +101,24 @@ final class Troubles {
     let floor = cluster.floorGeneration(node)
     guard floor > image?.claim.generation ?? 0, mayLosePower(node) else { return }
     let isMember = cluster.memberNodes.contains { $0.index == node }
-    let others = cluster.memberNodes.count { $0.index != node && !$0.disk.isRolledBack }
+    let others = cluster.memberNodes.count { $0.index != node && !$0.disk.isRolledBack && $0.disk.rotten.isEmpty }
     guard !isMember || others >= plan.cluster.minInSync else { return }
     cluster.killNode(node)
     world.note(.fault, node, 6) { "the pool of node \(node) is \(image == nil ? "replaced" : "an old copy")" }
     cluster.nodes[node].disk.replace(by: image)
     cluster.snapshots.mayHaveRelics = true
     later { [self] in cluster.startNode(node) }
+  }
+
+  /// Sectors of one node's disk change by themselves: their checksums fail, and they cannot be read until they are written.
+  private func rot() {
+    let disk = cluster.nodes[plan.rottingNode].disk
+    let members = cluster.memberNodes
+    let leaving = Set(cluster.nexuses.flatMap(\.server.leaving))
+    let isMember = members.contains { $0.disk === disk }
+    guard !isMember || members.contains(where: { $0.disk !== disk && isWhole($0, leaving) }) else { return }
+    for _ in 0..<1 + world.generator.below(6) { disk.spoil(sector: world.generator.below(disk.current.count)) }
+    world.note(.fault, plan.rottingNode, 10) { "\(disk.rotten.count) sectors of node \(plan.rottingNode) have rotted" }
   }
 
   /// A nexus stops in order, now and then with the process around it.
@@ -132,7 +145,8 @@ final class Troubles {
   }
 
   private func isWhole(_ node: Cluster.Node, _ leaving: Set<Identifier>) -> Bool {
-    node.disk.damage.isEmpty && !node.disk.hasLostPower && !node.disk.isRolledBack && !leaving.contains(node.disk.id)
+    node.disk.damage.isEmpty && node.disk.rotten.isEmpty && !node.disk.hasLostPower && !node.disk.isRolledBack
+      && !leaving.contains(node.disk.id)
   }
 
   private func unstick(_ node: Int) {
