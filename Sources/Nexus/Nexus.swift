@@ -8,7 +8,7 @@ import Reactor
 /// and the clock are `NexusSurroundings`, and all that waits is a timer of the reactor; a test or a simulator hands it others.
 ///
 /// Folders: `Data` is the path of commands; `Members` claims, membership, leases; `Log` the activity log; `Rebuild` whatever copies
-/// from replica to replica; `Scrub` what compares them for its own sake.
+/// from replica to replica; `Scrub` what compares them for its own sake; `Snapshots` what the volume was, and how large it is.
 @safe public final class Nexus: BlockDevice {
   public enum State: Equatable, Sendable {
     /// Members are being claimed. Commands wait.
@@ -196,6 +196,28 @@ import Reactor
   var scrubCount = 0
   var scrubTries = 0
   var repairsUnderWay = 0
+
+  // MARK: Snapshots and size
+
+  /// What the store says of the volume beside its members, as committed.
+  var record: VolumeRecord
+  /// What it is to say with the next commit.
+  var dueRecord: VolumeRecord?
+  var take: SnapshotTake?
+  /// Snapshots to be taken after that.
+  var takeOrders: [SnapshotTake] = []
+  var growth: Growth?
+  var restorers: [SnapshotRestorer] = []
+  /// Replicas that are known not to have a snapshot that goes. Looked up by name only.
+  var cleanMasks: [Identifier: UInt8] = [:]
+  var isSnapshotStepDue = false
+  /// Changes that have not begun wait for a snapshot.
+  var isPaused = false
+  var awaitingPause: [Int] = []
+  /// For how long changes have waited for a snapshot at most.
+  public internal(set) var longestPauseNanoseconds: UInt64 = 0
+  /// Snapshots restored on replicas that had not taken them.
+  public internal(set) var restoredSnapshots: UInt64 = 0
   private var keptAlive: Nexus?
   /// Blocks that one member could not read, and that were written to it anew.
   public internal(set) var repairedReads: UInt64 = 0
@@ -226,6 +248,7 @@ import Reactor
     self.budget = budget
     unsafe self.surroundings = surroundings
     claim = configuration.claim
+    record = VolumeRecord(sizeBytes: configuration.sizeBytes, snapshots: configuration.snapshots)
     slowReplicas = configuration.slowReplicas
     leaseClock = surroundings.bootNanoseconds
     isConfirmed = configuration.confirmedGeneration == nil
@@ -265,6 +288,7 @@ import Reactor
     activeMask = 0
     serviceEpoch += 1
     for copier in copiers { copier.timersEnded() }
+    for restorer in restorers { restorer.timersEnded() }
     // What copies and repairs have in flight ends later.
     if isCopyingOrRepairing { keptAlive = self }
     for index in replicas.indices {
@@ -276,7 +300,7 @@ import Reactor
   }
 
   private var isCopyingOrRepairing: Bool {
-    repairsUnderWay > 0 || flushes.isBusy || scrubber?.isBusy == true || copiers.contains { $0.isBusy }
+    repairsUnderWay > 0 || flushes.isBusy || scrubber?.isBusy == true || copiers.contains { $0.isBusy } || restorers.contains { $0.isBusy }
   }
 
   /// The last of what was in flight at `retire` is over.
@@ -359,6 +383,7 @@ import Reactor
     if operation == .flush { return fanOut(slot) }
     if log.awaitingCount > 0, awaitsRegion(slot) { return }
     if operation == .read { return readFromNext(slot) }
+    if isPaused { return awaitEndOfPause(slot) }
     if slots[slot].pinsRegions || pinRegions(slot) { runChange(slot) }
   }
 
@@ -419,6 +444,10 @@ import Reactor
     replicas = []
     formerDoors = []
     copiers = []
+    restorers = []
+    take = nil
+    takeOrders = []
+    growth = nil
     scrubber = nil
     shutDownCompletion = nil
     keptAlive = nil

@@ -20,7 +20,7 @@ public protocol NexusSurroundings: AnyObject {
   var bootNanoseconds: (() -> UInt64)? { get }
 }
 
-/// What a nexus asks to have committed in the state store. Where `NexusConfiguration.confirmedGeneration` is given, the store also
+/// What a nexus asks to have committed in the state store: the members, and with them all else that it decides of the volume. Where `NexusConfiguration.confirmedGeneration` is given, the store also
 /// remembers with every change that this generation has served (`confirmedGeneration`), and of the replicas in `returning`, which are
 /// absent still, that they accepted it (`Absence.generation`).
 public struct MembershipChange: Equatable, Sendable {
@@ -32,8 +32,17 @@ public struct MembershipChange: Equatable, Sendable {
   public var joining: [Identifier]
   /// Absent replicas that have accepted this generation and are about to be made equal.
   public var returning: [Identifier]
+  /// The volume's size from then on (R15).
+  public var sizeBytes: UInt64
+  /// All its snapshots from then on (R15).
+  public var snapshots: [VolumeSnapshot]
 
-  public init(members: [Identifier], leaving: [Absence], joining: [Identifier], returning: [Identifier] = []) {
+  public init(
+    members: [Identifier], leaving: [Absence], joining: [Identifier], returning: [Identifier] = [], sizeBytes: UInt64,
+    snapshots: [VolumeSnapshot] = []
+  ) {
+    self.sizeBytes = sizeBytes
+    self.snapshots = snapshots
     self.members = members
     self.leaving = leaving
     self.joining = joining
@@ -75,8 +84,12 @@ public struct NexusConfiguration: Sendable {
     case drop
   }
 
-  /// Whole units of 4096 bytes.
+  /// Whole units of 4096 bytes; as committed last.
   public var sizeBytes: UInt64
+  /// As committed last.
+  public var snapshots: [VolumeSnapshot] = []
+  /// How long changes may wait for a snapshot; one that takes longer is given up.
+  public var pauseNanoseconds: UInt64 = 5_000_000_000
   public var blockSizeBytes: UInt32
   /// Generation, nexus, and the in-sync set; its order is the order of members.
   public var claim: ReplicaClaim

@@ -22,5 +22,11 @@ extension Nexus {
     public static let trustsLostCaches = PlantedErrors(rawValue: 128)
     /// Takes replicas that hold an older claim than they accepted last at their word (R3).
     public static let trustsRolledBack = PlantedErrors(rawValue: 256)
+    /// Tells the store that a snapshot is ready before the members have taken it (R15).
+    public static let readyBeforeTaken = PlantedErrors(rawValue: 512)
+    /// Lets changes go on while members take a snapshot (R15).
+    public static let snapshotsWithoutPause = PlantedErrors(rawValue: 1024)
+    /// Makes returning replicas members that lack snapshots (R4, R15).
+    public static let skipsRestoring = PlantedErrors(rawValue: 2048)
   }
 }

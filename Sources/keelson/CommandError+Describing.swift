@@ -18,6 +18,7 @@ extension CommandError {
     case let error as GRPCError: self.init("csi_failed", error.message)
     case let error as StoreError: self.init("store_failed", error.description)
     case let error as VolumeRequests.Failure: self.init(error)
+    case let error as SnapshotRequests.Failure: self.init(error)
     case let error as VolumeRequests.PublishingFailure: self.init(error)
     case let error as VolumeRequests.MoveFailure: self.init(error)
     case let error as NodeRequests.Failure: self.init(error)
@@ -35,6 +36,18 @@ extension CommandError {
       self.init("volume_exists", error.description, hint: "See it with: keelson volume show \(name)")
     case .notFound(let name): self = .volumeNotFound(name)
     case .contended: self.init("volume_contended", error.description)
+    case .failedPrecondition: self.init("failed_precondition", error.description)
+    }
+  }
+
+  private init(_ error: SnapshotRequests.Failure) {
+    switch error {
+    case .exists: self.init("snapshot_exists", error.description, hint: "See all snapshots with: keelson snapshot list")
+    case .notFound:
+      self = .notFound("snapshot_not_found", error.description, hint: "See all snapshots with: keelson snapshot list")
+    case .volumeNotFound(let name): self = .volumeNotFound(name)
+    case .tooMany: self.init("too_many_snapshots", error.description)
+    case .contended: self.init("snapshot_contended", error.description)
     }
   }
 

@@ -7,8 +7,9 @@ enum Program {
 
   static let commands: [Command] = [
     .dev, .node, .csiNode,
-    .volumeCreate, .volumeList, .volumeShow, .volumeExplain, .volumePublish, .volumeUnpublish, .volumeMove, .volumeDelete,
-    .volumeSet, .volumeScrub, .volumeForce,
+    .volumeCreate, .volumeList, .volumeShow, .volumeExplain, .volumePublish, .volumeUnpublish, .volumeMove, .volumeResize,
+    .volumeDelete, .volumeSet, .volumeScrub, .volumeForce,
+    .snapshotCreate, .snapshotList, .snapshotDelete,
     .rebuildList, .rebuildPause, .rebuildResume, .rebuildThrottle,
     .poolCreate, .poolList, .poolShow, .poolCheck, .poolGrow, .poolSet, .poolDestroy, .poolBench,
     .replicaList, .replicaDiscard,

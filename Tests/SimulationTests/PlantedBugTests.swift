@@ -13,6 +13,7 @@ import Testing
   private static let hints: [PlantedBug: [UInt64]] = [
     .acknowledgesUncommitted: [9, 11, 12], .skipsActivityLog: [4, 56, 62], .dropsRangeLocks: [1, 3, 4], .forgetsDeparted: [12, 35, 42],
     .trustsLostCaches: [109, 319, 386, 439], .acceptsOldGenerations: [146, 166, 348, 413],
+    .readyBeforeTaken: [2, 7, 19], .snapshotsWithoutPause: [7, 19, 30], .skipsRestoring: [34, 40, 47],
   ]
 
   @Test(arguments: PlantedBug.allCases.filter { !rare.contains($0) }) func `is caught by a seed`(bug: PlantedBug) {

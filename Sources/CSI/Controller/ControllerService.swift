@@ -79,6 +79,7 @@ public final class ControllerService: Sendable {
     case .exists: GRPCError(.alreadyExists, failure.description)
     case .notFound: GRPCError(.notFound, failure.description)
     case .contended: GRPCError(.aborted, failure.description)
+    case .failedPrecondition: GRPCError(.failedPrecondition, failure.description)
     }
   }
 

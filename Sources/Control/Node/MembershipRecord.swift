@@ -95,6 +95,8 @@ final class MembershipRecord: Sendable {
     if members != record.members { record.setVersion += 1 }
     record.members = members
     record.confirmedGeneration = generation
+    record.sizeBytes = change.sizeBytes
+    record.take(change.snapshots, now: Date.now)
     record.out.removeAll { members.contains($0.id) }
     for absence in change.leaving {
       let id = ReplicaID(absence.replica)

@@ -113,12 +113,20 @@ final class ReplicaKeeper: Sendable {
         }
         report(assignment, .creating)
         if assignment.isThick { return fill(assignment, pool, id, volume) }
-        try pool.createReplica(
-          id: id, volumeID: volume, sizeBytes: assignment.sizeBytes, blockSizeBytes: assignment.blockSizeBytes)
+        if let source = assignment.sourceSnapshot {
+          try clone(source, pool, to: id, volume)
+        } else {
+          try pool.createReplica(
+            id: id, volumeID: volume, sizeBytes: assignment.sizeBytes, blockSizeBytes: assignment.blockSizeBytes)
+        }
       } else if assignment.isThick, isUnfinished(assignment, pool, id) {
         report(assignment, .creating)
         try pool.deleteReplica(id: id)
         return fill(assignment, pool, id, volume)
+      }
+      if assignment.sourceSnapshot != nil, pool.replicas.contains(where: { $0.id == id && $0.sizeBytes < assignment.sizeBytes }) {
+        // A clone begins as large as its snapshot.
+        try pool.growReplica(id: id, toSizeBytes: assignment.sizeBytes)
       }
       let position = node.reactorPosition(ofPool: assignment.pool)
       let opened = node.reactors[position].call { reactor -> Result<ReactorBound<PoolReplica>, PoolError> in
@@ -129,9 +137,10 @@ final class ReplicaKeeper: Sendable {
         }
       }
       let device = try opened.get()
+      let sizeBytes = node.reactors[position].call { _ in device.value.sizeBytes }
       let description = node.description(
         name: NQN.replica(assignment.id), identifier: Identifier128(assignment.id.description)!,
-        sizeBytes: assignment.sizeBytes, blockSizeBytes: assignment.blockSizeBytes,
+        sizeBytes: sizeBytes, blockSizeBytes: assignment.blockSizeBytes,
         allowedHosts: .only([QualifiedName(NQN.nexus(assignment.volumeID))!]))
       let service = ReplicaService(
         replica: device, description: description, target: node.target, reactor: node.reactors[position],
@@ -145,6 +154,20 @@ final class ReplicaKeeper: Sendable {
     } catch {
       report(assignment, .faulted, error.description)
     }
+  }
+
+  private func clone(_ source: String, _ pool: Pool, to id: PoolIdentifier, _ volume: PoolIdentifier) throws(PoolError) {
+    guard let snapshot = PoolIdentifier(source) else { throw .unknownSnapshot(pool: pool.name, id: .none) }
+    for _ in 0..<100 {
+      do throws(PoolError) {
+        return try pool.cloneSnapshot(id: snapshot, to: id, volumeID: volume)
+      } catch {
+        // Another clone of it is just being made.
+        guard case .replicaInUse = error else { throw error }
+        usleep(20_000)
+      }
+    }
+    try pool.cloneSnapshot(id: snapshot, to: id, volumeID: volume)
   }
 
   /// Whether a thick replica was never served and has not all of its space: the process that filled it ended.
@@ -236,6 +259,10 @@ final class ReplicaKeeper: Sendable {
     }
     do throws(PoolError) {
       if pool.replicas.contains(where: { $0.id == id }) { try pool.deleteReplica(id: id) }
+      // What is left of its volume's: nobody but this replica could have read them.
+      for snapshot in pool.snapshots where snapshot.volumeID.description == assignment.volumeID.description {
+        try pool.deleteSnapshot(id: snapshot.id)
+      }
       node.publish(pool)
       report(assignment, .deleted)
     } catch {

@@ -14,6 +14,10 @@ extension VolumeRunner {
       if isStopping { return }
       assignment.publications = new.publications
       assignment.otherPaths = new.otherPaths
+      assignment.snapshots = new.snapshots
+      assignment.wantedSizeBytes = new.wantedSizeBytes
+      tend()
+      publishReport()
       let isNews = assignment.handsOver != new.handsOver
       assignment.handsOver = new.handsOver
       if isNews { new.handsOver == true ? handOver() : takeBack() }

@@ -78,13 +78,14 @@ extension VolumeRunner {
       absent.append(Absence(PoolIdentifier(replica.id), reason: "new"))
     }
     var configuration = NexusConfiguration(
-      sizeBytes: assignment.sizeBytes, blockSizeBytes: assignment.blockSizeBytes,
+      sizeBytes: record.sizeBytes ?? assignment.sizeBytes, blockSizeBytes: assignment.blockSizeBytes,
       claim: ReplicaClaim(
         generation: claim.generation, setVersion: record.setVersion, nexusID: nexusID, inSync: record.members.map(PoolIdentifier.init),
         storeRevision: claim.storeRevision),
       absent: absent, nearest: assignment.replicas.first { $0.node == node.name }.map { PoolIdentifier($0.id) },
       minInSync: assignment.effectiveMinInSync)
     configuration.confirmedGeneration = record.confirmedGeneration ?? 0
+    configuration.snapshots = record.volumeSnapshots
     // Those on nodes that are known to be dead are not waited for as long as those that may just be starting.
     let missing = assignment.replicas.filter { record.members.contains($0.id) && isLost($0.node) }
     if !missing.isEmpty { configuration.graceNanoseconds = Self.graceWithoutLostNanoseconds }

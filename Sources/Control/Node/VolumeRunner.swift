@@ -33,6 +33,7 @@ final class VolumeRunner: @unchecked Sendable {
   var told: NexusReport?
   var troubles: [ReplicaID: String] = [:]
   var past: RebuildHistory
+  let tending = VolumeTending()
   var scrubs = ScrubKeeping()
   /// Replicas that a force left behind, and which force.
   var kept: [ReplicaID: UUID] = [:]
@@ -128,6 +129,7 @@ final class VolumeRunner: @unchecked Sendable {
   func nexusChanged(_ report: NexusReport, generation: UInt64) {
     guard let serving, serving.record.generation == generation, !isStopping else { return }
     told = report
+    tend()
     if report.state == .fenced {
       publish(.blocked, "another nexus owns the volume")
       return restart("another nexus owns the volume")
@@ -206,6 +208,7 @@ final class VolumeRunner: @unchecked Sendable {
       serving.reactor.call { _ in surroundings.value.nexus = nil }
     }
     told = nil
+    tending.reset()
     troubles = [:]
     past.close()
     scrubs.close()
@@ -222,6 +225,7 @@ final class VolumeRunner: @unchecked Sendable {
     status.scrub = scrubs.status(told?.scrub)
     status.hosts = path.hosts
     if hasHandedOver { status.handedOver = true }
+    describeTending(in: &status)
     publish(status)
   }
 
@@ -245,6 +249,8 @@ final class VolumeRunner: @unchecked Sendable {
 struct NexusReport: Sendable {
   let state: Nexus.State
   let members: [NexusMember]
+  let sizeBytes: UInt64
+  let snapshots: [VolumeSnapshot]
   let rebuilds: [Rebuild]
   var scrub: Scrub?
   /// Commands that were told to look elsewhere (R12).
@@ -258,6 +264,8 @@ extension NexusReport {
   init(_ nexus: Nexus) {
     state = nexus.state
     members = nexus.members
+    sizeBytes = nexus.sizeBytes
+    snapshots = nexus.snapshots
     rebuilds = nexus.rebuilds
     scrub = nexus.scrub
     impatientCommands = nexus.impatientCommands

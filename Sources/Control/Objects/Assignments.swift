@@ -13,12 +13,15 @@ public struct ReplicaAssignment: StoredObject {
   public var pool: String
   /// The node whose nexus may connect.
   public var nexusNode: String
-  /// The replica is to be deleted: this is the tombstone that names it (R18).
+  /// The replica is to be deleted, and with it what is left of its volume's snapshots in the pool: this is the tombstone that names
+  /// it (R18).
   public var deleting: Bool
+  /// The snapshot in the same pool that it begins as, by its name in the pools; absent for zeros.
+  public var sourceSnapshot: String?
 
   public init(
     id: ReplicaID, volumeID: VolumeID, volumeName: String, sizeBytes: UInt64, blockSizeBytes: UInt32, isThick: Bool = false,
-    pool: String, nexusNode: String, deleting: Bool = false
+    pool: String, nexusNode: String, deleting: Bool = false, sourceSnapshot: String? = nil
   ) {
     self.id = id
     self.volumeID = volumeID
@@ -29,6 +32,7 @@ public struct ReplicaAssignment: StoredObject {
     self.pool = pool
     self.nexusNode = nexusNode
     self.deleting = deleting
+    self.sourceSnapshot = sourceSnapshot
   }
 
   /// Whether it takes all its space when it is made.
@@ -62,6 +66,32 @@ public struct NexusAssignment: StoredObject {
   public var minInSync: Int?
   public var replicas: [Replica]
   public var deleting: Bool
+  /// What the volume is to grow to; absent while that is `sizeBytes`, with which it was made.
+  public var wantedSizeBytes: UInt64?
+  /// Snapshots that shall be, or shall go. What is not named here is left alone. Absent for none.
+  private var snapshotList: [WantedSnapshot]?
+
+  /// A snapshot that the nexus shall take or delete.
+  public struct WantedSnapshot: Codable, Equatable, Sendable {
+    public var id: SnapshotID
+    public var deleting: Bool
+
+    public init(id: SnapshotID, deleting: Bool) {
+      self.id = id
+      self.deleting = deleting
+    }
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case volumeID, volumeName, sizeBytes, blockSizeBytes, minInSync, replicas, deleting, wantedSizeBytes, publications, otherPaths
+    case handsOver, lostNodes, orders
+    case snapshotList = "snapshots"
+  }
+
+  public var snapshots: [WantedSnapshot] {
+    get { snapshotList ?? [] }
+    set { snapshotList = newValue.isEmpty ? nil : newValue }
+  }
   /// From the specification; absent where it says nothing.
   public var orders: VolumeOrders?
   /// The hosts that may connect; absent for any.

@@ -31,9 +31,11 @@ public struct Identifier<Kind: Identified>: Hashable, Comparable, Codable, Senda
 
 public enum VolumeKind: Identified {}
 public enum ReplicaKind: Identified {}
+public enum SnapshotKind: Identified {}
 
 public typealias VolumeID = Identifier<VolumeKind>
 public typealias ReplicaID = Identifier<ReplicaKind>
+public typealias SnapshotID = Identifier<SnapshotKind>
 
 /// NVMe qualified names (NVM Express Base Specification 2.0, 4.5).
 public enum NQN {

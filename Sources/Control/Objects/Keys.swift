@@ -4,6 +4,7 @@
 /// Names have passed `Names.validate` before they become part of a key.
 public enum Keys {
   public static let volumeSpecs = "spec/volume/"
+  public static let snapshotSpecs = "spec/snapshot/"
   public static let nodeSpecs = "spec/node/"
   public static let poolSpecs = "spec/pool/"
   public static let assignments = "assign/"
@@ -15,6 +16,7 @@ public enum Keys {
   public static let controllerName = "controller"
 
   public static func volumeSpec(name: String) -> String { volumeSpecs + name }
+  public static func snapshotSpec(name: String) -> String { snapshotSpecs + name }
   public static func nodeSpec(_ node: String) -> String { nodeSpecs + node }
   public static func poolSpec(node: String, _ pool: String) -> String { poolSpecs + "\(node)/\(pool)" }
 

@@ -268,14 +268,43 @@ public struct NexusStatus: StoredObject {
   public var handedOver: Bool?
   /// Under way and over, the oldest first; at most `maximumRebuilds`. Absent for none.
   private var rebuildList: [RebuildStatus]?
+  private var troubleList: [SnapshotTrouble]?
+  private var deletedList: [SnapshotID]?
+  /// Why the volume does not grow as it shall.
+  public var growthTrouble: String?
   /// The scrub under way.
   public var scrub: ScrubStatus?
 
   public static let maximumRebuilds = 24
 
   enum CodingKeys: String, CodingKey {
-    case volumeID, state, message, generation, subnqn, replicas, hosts, handedOver, scrub
+    case volumeID, state, message, generation, subnqn, replicas, hosts, handedOver, scrub, growthTrouble
     case rebuildList = "rebuilds"
+    case troubleList = "snapshotTroubles"
+    case deletedList = "deletedSnapshots"
+  }
+
+  /// Why a snapshot is not taken, or not deleted everywhere.
+  public struct SnapshotTrouble: Codable, Equatable, Sendable {
+    public var id: SnapshotID
+    public var message: String
+
+    public init(id: SnapshotID, message: String) {
+      self.id = id
+      self.message = message
+    }
+  }
+
+  /// Snapshots that are to go, of which there is nothing and will be nothing. Absent for none.
+  public var deletedSnapshots: [SnapshotID] {
+    get { deletedList ?? [] }
+    set { deletedList = newValue.isEmpty ? nil : newValue }
+  }
+
+  /// Of snapshots that do not get on. Absent for none.
+  public var snapshotTroubles: [SnapshotTrouble] {
+    get { troubleList ?? [] }
+    set { troubleList = newValue.isEmpty ? nil : newValue }
   }
 
   public var rebuilds: [RebuildStatus] {

@@ -7,12 +7,15 @@ public enum VolumeRequests {
     case notFound(name: String)
     /// Others changed the volume again and again meanwhile.
     case contended(name: String)
+    /// The volume is not in a state in which that can be done.
+    case failedPrecondition(name: String, reason: String)
 
     public var description: String {
       switch self {
       case .exists(let name): "there is a volume \(name) already"
       case .notFound(let name): "there is no volume \(name)"
       case .contended(let name): "volume \(name) keeps being changed by others; try again"
+      case .failedPrecondition(let name, let reason): "volume \(name) \(reason)"
       }
     }
   }
@@ -25,8 +28,8 @@ public enum VolumeRequests {
     if try store.transact(transaction).committedRevision == nil { throw Failure.exists(name: spec.name) }
   }
 
-  /// Asks for the volume's end; asking again changes nothing. Throws `Failure.notFound` or a store error. Returns the volume's id, since
-  /// another volume may get the name later.
+  /// Asks for the volume's end; asking again changes nothing. Throws `Failure.notFound`, `Failure.failedPrecondition` while it has
+  /// snapshots, or a store error. Returns the volume's id, since another volume may get the name later.
   @discardableResult
   public static func delete(name: String, in store: any StateStore) throws -> VolumeID {
     try Names.validate(name, kind: "volume name")
@@ -35,6 +38,12 @@ public enum VolumeRequests {
         throw Failure.notFound(name: name)
       }
       if stored.object.deleting { return stored.object.id }
+      // Whoever asks for a snapshot changes the volume's specification too, so that this cannot be passed by.
+      let snapshots = try SnapshotRequests.snapshots(of: stored.object.id, in: store).filter { !$0.object.deleting }
+      if !snapshots.isEmpty {
+        let names = snapshots.map { $0.object.cloneID == nil ? $0.object.name : "\($0.object.name) (a clone is being made)" }
+        throw Failure.failedPrecondition(name: name, reason: "has snapshots (\(names.joined(separator: ", "))): delete them first")
+      }
       let unchanged = stored.isUnchanged
       stored.object.deleting = true
       let transaction = StoreTransaction(compares: [unchanged], operations: [stored.replacement])

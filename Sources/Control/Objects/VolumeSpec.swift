@@ -18,6 +18,8 @@ public struct VolumeSpec: StoredObject {
   public var minInSync: Int?
   /// Absent, as in specifications of before it was known, for no.
   private var thick: Bool?
+  /// The snapshot that its data begin as; absent for zeros.
+  public var source: VolumeSource?
   /// Whole seconds.
   public var createdAt: Date
   /// The volume is to go. Never taken back.
@@ -55,7 +57,7 @@ public struct VolumeSpec: StoredObject {
 
   public init(
     id: VolumeID = VolumeID(), name: String, sizeBytes: UInt64, replicaCount: Int, blockSizeBytes: UInt32 = 512, minInSync: Int? = nil,
-    isThick: Bool = false, createdAt: Date, deleting: Bool = false, publications: [Publication]? = nil
+    isThick: Bool = false, source: VolumeSource? = nil, createdAt: Date, deleting: Bool = false, publications: [Publication]? = nil
   ) {
     self.publications = publications
     self.id = id
@@ -65,6 +67,7 @@ public struct VolumeSpec: StoredObject {
     self.blockSizeBytes = blockSizeBytes
     self.minInSync = minInSync
     thick = isThick ? true : nil
+    self.source = source
     self.createdAt = Date(timeIntervalSince1970: createdAt.timeIntervalSince1970.rounded(.down))
     self.deleting = deleting
   }
@@ -90,6 +93,9 @@ public struct VolumeSpec: StoredObject {
     }
     if !(1...Self.maximumReplicaCount).contains(replicaCount) {
       throw .invalid(what: what, reason: "\(replicaCount) replicas were asked for; 1 to \(Self.maximumReplicaCount) are possible")
+    }
+    if source != nil, isThick {
+      throw .invalid(what: what, reason: "it shares the space of a snapshot, and so it cannot take all of its own")
     }
     if blockSizeBytes != 512 && blockSizeBytes != 4096 {
       throw .invalid(what: what, reason: "its block size is \(blockSizeBytes); it must be 512 or 4096")

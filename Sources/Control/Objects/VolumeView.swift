@@ -88,7 +88,7 @@ public struct VolumeView: Encodable, Equatable, Sendable {
   public init(_ spec: VolumeSpec, in cluster: ClusterState) {
     name = spec.name
     id = spec.id
-    size = spec.sizeBytes
+    size = cluster.inSync(spec.id)?.object.sizeBytes ?? spec.sizeBytes
     blockSize = spec.blockSizeBytes
     isThick = spec.isThick ? true : nil
     replicas = []
@@ -128,6 +128,7 @@ public struct VolumeView: Encodable, Equatable, Sendable {
     }
     if state == .healthy, replicas.contains(where: { $0.state != .inSync }) { state = .degraded }
     if let text = status?.message { messages.append(text) }
+    if let text = status?.growthTrouble { messages.append(text) }
     if state != .healthy { messages += replicas.compactMap(\.explanation) }
     rebuilds = (running == nil ? cluster.nexusStatus(node: node, spec.id) : status)?.rebuilds ?? []
     scrub = status?.scrub ?? record?.lastScrub

@@ -92,7 +92,14 @@ extension ClusterState {
       volumesByKey[key] = volume
       index.add(key, of: volume.object.id)
       if let group = volume.object.group { index.addToGroup(group, volume.object.id) }
+      if let source = volume.object.source { clonesByVolume[source.volumeID, default: []].insert(volume.object.id) }
       changes.volumes.insert(volume.object.id)
+      touchKin(of: volume.object.id, &changes)
+    case ("spec", 3) where parts[1] == "snapshot":
+      let snapshot: Stored<SnapshotSpec> = try Stored(entry)
+      snapshotsByKey[key] = snapshot
+      index.add(key, of: snapshot.object.volumeID)
+      changes.volumes.insert(snapshot.object.volumeID)
     case ("spec", 3) where parts[1] == "node":
       nodeSpecsByName[parts[2]] = try Stored(entry)
       touch(node: parts[2], &changes)
@@ -116,7 +123,10 @@ extension ClusterState {
       addAssignment(key, parts[1], placed.object.volumeID, &changes)
     case ("insync", 2):
       inSyncByKey[key] = try Stored(entry)
-      if let volume = VolumeID(parts[1]) { changes.volumes.insert(volume) }
+      if let volume = VolumeID(parts[1]) {
+        changes.volumes.insert(volume)
+        touchKin(of: volume, &changes)
+      }
     case ("status", 4) where parts[1] == Keys.controllerName && parts[2] == "volume":
       notesByKey[key] = try Stored(entry)
     case ("status", 4) where parts[1] == Keys.controllerName && parts[2] == "node":
@@ -161,7 +171,13 @@ extension ClusterState {
     let parts = Self.parts(key)
     switch (parts.first, parts.count) {
     case ("spec", 3) where parts[1] == "volume":
-      if let old = volumesByKey.removeValue(forKey: key)?.object, let group = old.group { index.removeFromGroup(group, old.id) }
+      if let old = volumesByKey[key]?.object {
+        touchKin(of: old.id, &changes)
+        volumesByKey[key] = nil
+        if let group = old.group { index.removeFromGroup(group, old.id) }
+        if let source = old.source { clonesByVolume[source.volumeID]?.remove(old.id) }
+      }
+    case ("spec", 3) where parts[1] == "snapshot": snapshotsByKey[key] = nil
     case ("spec", 3) where parts[1] == "node":
       nodeSpecsByName[parts[2]] = nil
       touch(node: parts[2], &changes)
@@ -201,6 +217,12 @@ extension ClusterState {
     default: break
     }
     if let volume = index.remove(key) { changes.volumes.insert(volume) }
+  }
+
+  /// A clone waits for its source's snapshot, and the snapshot for the clone.
+  private func touchKin(of volume: VolumeID, _ changes: inout ClusterChanges) {
+    if let source = self.volume(volume)?.object.source { changes.volumes.insert(source.volumeID) }
+    changes.volumes.formUnion(clonesByVolume[volume] ?? [])
   }
 
   private mutating func addAssignment(_ key: String, _ node: String, _ volume: VolumeID, _ changes: inout ClusterChanges) {

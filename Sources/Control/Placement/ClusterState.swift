@@ -20,6 +20,9 @@ public struct ClusterState: Sendable {
   var removedAhead: [String: StoreRevision] = [:]
   var problemsByKey: [String: ObjectError] = [:]
   var volumesByKey: [String: Stored<VolumeSpec>] = [:]
+  var snapshotsByKey: [String: Stored<SnapshotSpec>] = [:]
+  /// Volumes that began, or are to begin, as snapshots of a volume.
+  var clonesByVolume: [VolumeID: Set<VolumeID>] = [:]
   var nodeSpecsByName: [String: Stored<NodeSpec>] = [:]
   var poolSpecsByKey: [String: Stored<PoolSpec>] = [:]
   var replicaAssignmentsByKey: [String: Placed<ReplicaAssignment>] = [:]
@@ -50,6 +53,7 @@ public struct ClusterState: Sendable {
   // MARK: All of a kind, by key
 
   public var volumes: [Stored<VolumeSpec>] { Self.sorted(volumesByKey) }
+  public var snapshots: [Stored<SnapshotSpec>] { Self.sorted(snapshotsByKey) }
   public var replicaAssignments: [Placed<ReplicaAssignment>] { Self.sorted(replicaAssignmentsByKey) }
   public var nexusAssignments: [Placed<NexusAssignment>] { Self.sorted(nexusAssignmentsByKey) }
   public var pathAssignments: [Placed<PathAssignment>] { Self.sorted(pathAssignmentsByKey) }
@@ -72,6 +76,7 @@ public struct ClusterState: Sendable {
 
   public func contains(key: String) -> Bool { revisions[key] != nil }
   public func volume(name: String) -> Stored<VolumeSpec>? { volumesByKey[Keys.volumeSpec(name: name)] }
+  public func snapshot(name: String) -> Stored<SnapshotSpec>? { snapshotsByKey[Keys.snapshotSpec(name: name)] }
   /// The status of a running node, nil if none runs under that name.
   public func node(_ name: String) -> NodeStatus? { nodesByName[name]?.object }
   /// What people want of a node, nil for nothing particular.
@@ -106,6 +111,12 @@ public struct ClusterState: Sendable {
   public func pathAssignments(of volume: VolumeID) -> [Placed<PathAssignment>] {
     index.keys(of: volume).compactMap { pathAssignmentsByKey[$0] }
   }
+  /// By name.
+  public func snapshots(of volume: VolumeID) -> [Stored<SnapshotSpec>] { index.keys(of: volume).compactMap { snapshotsByKey[$0] } }
+  /// The specification of a volume, nil if there is none.
+  func volume(_ id: VolumeID) -> Stored<VolumeSpec>? { index.keys(of: id).lazy.compactMap { volumesByKey[$0] }.first }
+  /// Those that began, or are to begin, as snapshots of the volume.
+  func clones(of volume: VolumeID) -> [Stored<VolumeSpec>] { (clonesByVolume[volume] ?? []).sorted().compactMap { self.volume($0) } }
   public func pathStatus(node: String, _ volume: VolumeID) -> PathStatus? { pathStatusesByKey[Keys.pathStatus(node: node, volume)] }
   /// The specifications that name a volume: one, unless somebody made a mistake.
   func volumeKeys(of volume: VolumeID) -> [String] { index.keys(of: volume).filter { volumesByKey[$0] != nil } }

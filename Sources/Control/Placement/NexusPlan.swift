@@ -17,11 +17,13 @@ struct NexusPlan {
     }
     self.nexus.publications = spec.publications
     self.nexus.otherPaths = others(than: node)
+    Reconciler.want(of: spec, state, in: &self.nexus)
+    let sizeBytes = Reconciler.servedSizeBytes(nexus, state)
     paths = nodes.map { name in
       (
         name,
         PathAssignment(
-          volumeID: spec.id, volumeName: spec.name, sizeBytes: nexus.sizeBytes, blockSizeBytes: nexus.blockSizeBytes,
+          volumeID: spec.id, volumeName: spec.name, sizeBytes: sizeBytes, blockSizeBytes: nexus.blockSizeBytes,
           pool: nexus.replicas.first { $0.node == name }?.pool, publications: spec.publications, otherPaths: others(than: name))
       )
     }

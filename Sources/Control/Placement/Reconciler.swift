@@ -75,7 +75,9 @@ public enum Reconciler {
     if volume.object.deleting { return Decision(delete(volume, state)) }
     if !state.contains(key: Keys.inSync(volume.object.id)) { return create(volume, state, surroundings, using: &random) }
     // Service before copies.
-    if let step = steer(volume, state) ?? carryOrders(volume, state) { return Decision(step) }
+    if let step = steer(volume, state) ?? carryOrders(volume, state) ?? stepAboutSnapshots(of: volume.object.id, state) {
+      return Decision(step)
+    }
     var decision = replicas(volume, state, surroundings, using: &random)
     // A second path needs another node, which may come.
     if state.pathAssignments(of: volume.object.id).isEmpty { decision.waitsForRoom = true }
@@ -97,10 +99,19 @@ public enum Reconciler {
       return Decision(note(volume, .pending, "its name \(spec.name) does not belong to the key \(volume.key)", state))
     }
     let choices: [Placement.Choice]
-    let remarks: [String]
-    switch Placement.place(Placement.Request(spec), nodes: nodes(for: spec, state, surroundings)) {
-    case .refused(let message): return Decision(note(volume, .pending, message, state), waitsForRoom: true)
-    case .placed(let placed, let said): (choices, remarks) = (placed, said)
+    var remarks: [String] = []
+    var sourceSnapshot: String?
+    let nodes = nodes(for: spec, state, surroundings)
+    if let source = spec.source {
+      switch place(cloneOf: source, spec, nodes, state) {
+      case .refused(let message): return Decision(note(volume, .pending, message, state), waitsForRoom: true)
+      case .placed(let placed, let snapshot): (choices, sourceSnapshot) = (placed, snapshot)
+      }
+    } else {
+      switch Placement.place(Placement.Request(spec), nodes: nodes) {
+      case .refused(let message): return Decision(note(volume, .pending, message, state), waitsForRoom: true)
+      case .placed(let placed, let said): (choices, remarks) = (placed, said)
+      }
     }
     let replicas = choices.map {
       NexusAssignment.Replica(id: ReplicaID(uuid: .random(using: &random)), node: $0.node, pool: $0.pool)
@@ -111,12 +122,13 @@ public enum Reconciler {
       minInSync: spec.effectiveMinInSync, replicas: replicas, publications: spec.publications)
     let plan = NexusPlan(spec, assigned, on: nexusNode, state)
     let record = InSyncRecord(
-      generation: 0, setVersion: 1, nexusNode: nexusNode, nexusIncarnation: "", members: replicas.map(\.id))
+      generation: 0, setVersion: 1, nexusNode: nexusNode, nexusIncarnation: "", members: replicas.map(\.id),
+      sizeBytes: spec.sizeBytes)
     var operations: [StoreOperation] = [
       .put(key: Keys.nexusAssignment(node: nexusNode, spec.id), value: plan.nexus.encoded()),
       .put(key: Keys.inSync(spec.id), value: record.encoded()),
     ]
-    for replica in replicas { operations.append(assignment(of: replica, spec, nexusNode: nexusNode)) }
+    for replica in replicas { operations.append(assignment(of: replica, spec, nexusNode: nexusNode, sourceSnapshot: sourceSnapshot)) }
     operations.append(.delete(key: Keys.volumeNote(name: spec.name)))
     var compares = [volume.isUnchanged, .absent(key: Keys.inSync(spec.id))]
     plan.writePaths(&compares, &operations, state)
@@ -131,10 +143,12 @@ public enum Reconciler {
     return decision
   }
 
-  static func assignment(of replica: NexusAssignment.Replica, _ spec: VolumeSpec, nexusNode: String) -> StoreOperation {
+  static func assignment(
+    of replica: NexusAssignment.Replica, _ spec: VolumeSpec, nexusNode: String, sourceSnapshot: String? = nil
+  ) -> StoreOperation {
     let assignment = ReplicaAssignment(
       id: replica.id, volumeID: spec.id, volumeName: spec.name, sizeBytes: spec.sizeBytes, blockSizeBytes: spec.blockSizeBytes,
-      isThick: spec.isThick, pool: replica.pool, nexusNode: nexusNode)
+      isThick: spec.isThick, pool: replica.pool, nexusNode: nexusNode, sourceSnapshot: sourceSnapshot)
     return .put(key: Keys.replicaAssignment(node: replica.node, replica.id), value: assignment.encoded())
   }
 
@@ -176,7 +190,7 @@ public enum Reconciler {
       [volume.isUnchanged] + nexuses.map(\.stored.isUnchanged) + replicas.map(\.stored.isUnchanged) + paths.map(\.stored.isUnchanged)
       + nexuses.map { .absent(key: Keys.nexusStatus(node: $0.node, spec.id)) }
     let keys =
-      nexuses.map(\.stored.key) + replicas.map(\.stored.key) + paths.map(\.stored.key) + [
+      nexuses.map(\.stored.key) + replicas.map(\.stored.key) + paths.map(\.stored.key) + state.snapshots(of: spec.id).map(\.key) + [
         Keys.inSync(spec.id), volume.key, Keys.volumeNote(name: spec.name),
       ]
     let transaction = StoreTransaction(compares: compares, operations: keys.map { .delete(key: $0) })

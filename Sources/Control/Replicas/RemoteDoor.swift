@@ -81,7 +81,13 @@ final class RemoteDoor: ReplicaDoor {
     }
     do throws(MessageFlaw) {
       var told = answer
-      if case .grow(let size) = question { told = growing(to: size, answer) }
+      switch question {
+      case .grow(let size): told = { [self] in grown(to: $0 == .success(.done) ? size : 0, $0, answer) }
+      case .claim, .claimFrom:
+        // An older nexus may have made it larger since this one connected.
+        told = { [self] in if case .success(.claimed(let claimed)) = $0 { grown(to: claimed.sizeBytes, $0, answer) } else { answer($0) } }
+      default: break
+      }
       line.append(Waiting(message: try question.encoded(), answer: told))
       sendNext()
     } catch {
@@ -106,17 +112,13 @@ final class RemoteDoor: ReplicaDoor {
     }
   }
 
-  private func growing(
-    to size: UInt64, _ answer: @escaping (Result<ReplicaAnswer, ReplicaRefusal>) -> Void
-  ) -> (Result<ReplicaAnswer, ReplicaRefusal>) -> Void {
-    { [self] result in
-      if result == .success(.done), size > sizeBytes {
-        // The target tells of it too, only later.
-        if size > namespace.sizeBytes { namespace.grow(toSizeBytes: size) }
-        grow(toSizeBytes: size)
-      }
-      answer(result)
-    }
+  /// The replica has so many bytes at least. The target tells of it too, only later.
+  private func grown(
+    to size: UInt64, _ result: Result<ReplicaAnswer, ReplicaRefusal>, _ answer: (Result<ReplicaAnswer, ReplicaRefusal>) -> Void
+  ) {
+    if size > namespace.sizeBytes { namespace.grow(toSizeBytes: size) }
+    if size > sizeBytes { grow(toSizeBytes: size) }
+    answer(result)
   }
 
   /// Sends questions in order, as far as there are slots.

@@ -68,7 +68,8 @@ extension Nexus {
 
   private var hasWaiting: Bool {
     !awaitingService.isEmpty || !awaitingRegion.isEmpty || !awaitingLog.isEmpty || !awaitingActivation.isEmpty
-      || !awaitingCommit.isEmpty || !awaitingLease.isEmpty || !awaitingBuffer.isEmpty || locks.waitingCount > 0
+      || !awaitingCommit.isEmpty || !awaitingLease.isEmpty || !awaitingBuffer.isEmpty || !awaitingPause.isEmpty
+      || locks.waitingCount > 0
   }
 
   private func isImpatient(_ slot: Int) -> Bool {
@@ -86,6 +87,7 @@ extension Nexus {
     takeImpatient(from: &awaitingLog, into: &ending)
     takeImpatient(from: &awaitingActivation, into: &ending)
     takeImpatient(from: &awaitingBuffer, into: &ending)
+    takeImpatient(from: &awaitingPause, into: &ending)
     // Those that wait for the range of one that waits: it may keep it for longer than they can.
     for slot in 0..<slots.capacity where slots.isInUse(slot) && slots[slot].isWaiting && isImpatient(slot) {
       slots[slot].isWaiting = false
@@ -143,7 +145,7 @@ extension Nexus {
     if Self.take(slot, from: &awaitingService) { return true }
     if slots[slot].sentMask != 0 { return Self.take(slot, from: &awaitingRegion) }
     return Self.take(slot, from: &awaitingRegion) || Self.take(slot, from: &awaitingLog) || Self.take(slot, from: &awaitingActivation)
-      || Self.take(slot, from: &awaitingBuffer) || Self.take(slot, from: &awaitingLease)
+      || Self.take(slot, from: &awaitingBuffer) || Self.take(slot, from: &awaitingPause) || Self.take(slot, from: &awaitingLease)
   }
 
   private static func take(_ slot: Int, from list: inout [Int]) -> Bool {
@@ -154,13 +156,14 @@ extension Nexus {
 
   /// Another nexus owns the volume, or this one is at its end: what waits is told.
   func endWaiting() {
-    let waiting = awaitingService + awaitingRegion + awaitingLog + awaitingActivation + awaitingLease + awaitingBuffer
+    let waiting = awaitingService + awaitingRegion + awaitingLog + awaitingActivation + awaitingLease + awaitingBuffer + awaitingPause
     awaitingService = []
     awaitingRegion = []
     awaitingLog = []
     awaitingActivation = []
     awaitingLease = []
     awaitingBuffer = []
+    awaitingPause = []
     for slot in waiting where !slots[slot].isEnding { finishLater(slot, .inaccessible) }
   }
 }

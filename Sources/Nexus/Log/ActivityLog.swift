@@ -24,7 +24,7 @@
     var lastUseNanoseconds: UInt64 = 0
   }
 
-  let regionCount: Int
+  private(set) var regionCount: Int
   /// The most regions the smallest of the members' logs holds.
   private(set) var capacity: Int
   private(set) var count = 0
@@ -32,15 +32,18 @@
   private(set) var awaitingCount = 0
   private var nextSequence: UInt64 = 0
   /// Per region: its entry's index and one more, or 0.
-  private let places: UnsafeMutablePointer<Int32>
-  private let entries: UnsafeMutablePointer<Entry>
-  private let entryCount: Int
+  private var places: UnsafeMutablePointer<Int32>
+  private var entries: UnsafeMutablePointer<Entry>
+  private var entryCount: Int
+  /// Of the first member's log: for as many regions there may be entries.
+  private let firstCapacity: Int
   private var free: [Int32]
 
   init(regionCount: Int, capacity: Int) {
     precondition(regionCount >= 0 && capacity >= 0)
     self.regionCount = regionCount
     self.capacity = capacity
+    firstCapacity = capacity
     entryCount = min(capacity, regionCount)
     unsafe places = .allocate(capacity: max(regionCount, 1))
     unsafe places.initialize(repeating: 0, count: max(regionCount, 1))
@@ -52,6 +55,27 @@
   deinit {
     unsafe places.deallocate()
     unsafe entries.deallocate()
+  }
+
+  /// The volume has become larger; what is added is cold.
+  mutating func grow(toRegionCount newCount: Int) {
+    guard newCount > regionCount else { return }
+    let newPlaces = UnsafeMutablePointer<Int32>.allocate(capacity: newCount)
+    unsafe newPlaces.update(from: places, count: regionCount)
+    unsafe (newPlaces + regionCount).initialize(repeating: 0, count: newCount - regionCount)
+    unsafe places.deallocate()
+    unsafe places = newPlaces
+    let newEntryCount = min(firstCapacity, newCount)
+    if newEntryCount > entryCount {
+      let newEntries = UnsafeMutablePointer<Entry>.allocate(capacity: newEntryCount)
+      unsafe newEntries.update(from: entries, count: entryCount)
+      unsafe (newEntries + entryCount).initialize(repeating: Entry(), count: newEntryCount - entryCount)
+      unsafe entries.deallocate()
+      unsafe entries = newEntries
+      free += (Int32(entryCount)..<Int32(newEntryCount)).reversed()
+      entryCount = newEntryCount
+    }
+    regionCount = newCount
   }
 
   /// A member with a smaller log has come.

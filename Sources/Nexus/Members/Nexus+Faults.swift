@@ -29,14 +29,16 @@ extension Nexus {
     replicas[index].isRenewing = false
     replicas[index].isTakenIn = false
     replicas[index].slowness = nil
+    replicas[index].cleaning = []
     latencies.forget(index)
-    if slots.usedCount == 0, scrubber?.isBusy != true, !copiers.contains(where: { $0.isBusy }) { formerDoors = [] }
+    if slots.usedCount == 0, scrubber?.isBusy != true, !copiers.contains(where: { $0.isBusy }), restorers.isEmpty { formerDoors = [] }
   }
 
   /// A replica did not do what it was asked: it leaves, unless the set would become too small.
   func fault(_ index: Int, _ status: BlockStatus, _ operation: BlockOperation) {
     let bit = Self.bit(index)
     let reason = Self.reason(status, operation)
+    if resyncs[index]?.stage == .equipping { return endResync(index, reason) }
     if (syncMask | preparingMask) & bit != 0, joiningMask & bit == 0 { return endResync(index, reason) }
     if joiningMask & syncMask & bit != 0 {
       // It may be in the set by now: it leaves by the next change.
@@ -66,6 +68,7 @@ extension Nexus {
     case .busy, .noSpace, .faulted, .invalid:
       let bit = Self.bit(index)
       let reason = "its records could not be kept: \(refusal)"
+      if resyncs[index]?.stage == .equipping { return endResync(index, reason) }
       if (syncMask | preparingMask) & bit != 0, joiningMask & bit == 0 { return endResync(index, reason) }
       if phase == .preparing, setMask & ~leavingMask & bit != 0 {
         // It is no member to start with.
@@ -131,6 +134,7 @@ extension Nexus {
     // One whose way into the set is being committed is a member like the others.
     syncMask = 0
     preparingMask = 0
+    endSnapshotWork()
     computeLeases()
     let waiting = awaitingLog + awaitingActivation + awaitingRegion + awaitingLease + awaitingCommit.filter { !slots[$0].isEnding }
     awaitingCommit = []
@@ -153,6 +157,7 @@ extension Nexus {
     healthyMask = 0
     membershipStep = nil
     endWaiting()
+    stepSnapshots()
     unsafe surroundings.nexusChanged()
   }
 

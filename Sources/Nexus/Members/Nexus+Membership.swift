@@ -20,6 +20,8 @@ struct MembershipStep {
   var joiningMask: UInt8 = 0
   /// Absent replicas that are known to have accepted this generation.
   var returningMask: UInt8 = 0
+  /// Size and snapshots, if they change too.
+  var record: VolumeRecord?
 }
 
 /// Members leave and join by committed changes only (R2, R4).
@@ -29,7 +31,7 @@ extension Nexus {
     guard membershipStep == nil, !isOver, phase == .prepared else { return }
     // Only what has every member's claim may be confirmed.
     let confirms = !isConfirmed && setMask & ~healthyMask & ~leavingMask == 0
-    if leavingMask == 0 && joiningMask & ~setMask == 0 && returningMask == 0 && !confirms { return }
+    if leavingMask == 0 && joiningMask & ~setMask == 0 && returningMask == 0 && dueRecord == nil && !confirms { return }
     membershipCount += 1
     let step = MembershipStep(number: membershipCount, leavingMask: leavingMask & setMask)
     membershipStep = step
@@ -70,7 +72,10 @@ extension Nexus {
     step.joiningMask = joiningMask & ~setMask
     step.returningMask = returningMask & ~setMask
     returningMask = 0
+    step.record = dueRecord
+    dueRecord = nil
     membershipStep = step
+    let record = step.record ?? record
     let members = (setMask & ~leavingMask) | step.joiningMask
     // From here on until the outcome is known, an acknowledgement needs both sets.
     setMask |= step.joiningMask
@@ -80,7 +85,8 @@ extension Nexus {
         members: identifiers(members),
         leaving: replicas.indices.filter { step.leavingMask & Self.bit($0) != 0 }
           .map { Absence(replicas[$0].id, reason: replicas[$0].reason, generation: replicas[$0].floorGeneration) },
-        joining: identifiers(step.joiningMask), returning: identifiers(step.returningMask)))
+        joining: identifiers(step.joiningMask), returning: identifiers(step.returningMask), sizeBytes: record.sizeBytes,
+        snapshots: record.snapshots))
   }
 
   private func identifiers(_ mask: UInt8) -> [Identifier] {
@@ -95,6 +101,7 @@ extension Nexus {
     case .committed(let setVersion, let storeRevision):
       step.stage = .storing
       membershipStep = step
+      if let changed = step.record { record = changed }
       isConfirmed = true
       returnKnownMask |= step.returningMask
       claim.setVersion = setVersion
@@ -164,6 +171,7 @@ extension Nexus {
     beginReconciliation()
     letGoOfUnwanted()
     beginReturns()
+    recordSettled()
   }
 
   /// Reads go to the nearest first, then to the quickest.

@@ -44,6 +44,7 @@ extension Nexus {
     replicas[index].isForgotten = true
     replicas[index].reason = "taken from the volume"
     askAll(logMask, { _ in [.forgetPeer(id)] }, then: {})
+    scheduleSnapshots(0)
     unsafe surroundings.nexusChanged()
   }
 
@@ -56,7 +57,9 @@ extension Nexus {
 
   private func isMentioned(_ index: Int) -> Bool {
     let bit = Self.bit(index)
-    if copiers.contains(where: { $0.isBusy }) || scrubber?.isBusy == true || membershipStep != nil { return true }
+    if copiers.contains(where: { $0.isBusy }) || scrubber?.isBusy == true || !restorers.isEmpty || membershipStep != nil {
+      return true
+    }
     return (0..<slots.capacity).contains { slots.isInUse($0) && (slots[$0].sentMask | slots[$0].failedMask) & bit != 0 }
   }
 
@@ -65,6 +68,7 @@ extension Nexus {
     // Late answers of the old one are known by it.
     entry.session = replicas[index].session + 1
     replicas[index] = entry
+    for id in cleanMasks.keys.sorted() { cleanMasks[id]! &= ~Self.bit(index) }
   }
 
   /// No record of it from before this lineage counts; one that was begun since does.

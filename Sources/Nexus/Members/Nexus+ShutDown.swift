@@ -24,6 +24,7 @@ extension Nexus {
     let wasFenced = isFenced
     stopScrub()
     endService()
+    stepSnapshots()
     let round = ReleaseRound(claimed.count)
     let finish = { [self] in
       shutDownCompletion = nil

@@ -102,6 +102,7 @@ extension Nexus {
     } else if phase == .prepared {
       beginResync(index)
     }
+    if record.snapshots.contains(where: { $0.state == .deleting }) { scheduleSnapshots(0) }
     unsafe surroundings.nexusChanged()
   }
 
@@ -109,17 +110,18 @@ extension Nexus {
   private func takeGeometry(_ index: Int, _ claimed: ClaimedReplica) -> String? {
     let shift = claimed.regionBytes.trailingZeroBitCount
     let door = replicas[index].door!
-    guard claimed.sizeBytes == sizeBytes, door.sizeBytes == sizeBytes else {
+    // A larger one has grown with members whose growth was never committed; a smaller one grows before it is made equal (R15).
+    let isMember = setMask & Self.bit(index) != 0
+    guard claimed.sizeBytes >= sizeBytes || !isMember, door.sizeBytes >= min(claimed.sizeBytes, sizeBytes) else {
       return "it has \(claimed.sizeBytes) bytes, the volume \(sizeBytes)"
     }
     guard door.blockSizeBytes <= blockSizeBytes else { return "its blocks are larger than the volume's" }
     guard claimed.regionBytes.nonzeroBitCount == 1, claimed.regionBytes >= Self.unitBytes, claimed.leaseNanoseconds > 0 else {
       return "its pool's settings make no sense"
     }
-    // The largest write must fit, with room to spare.
-    let needed = Int(2 * (Self.maximumTransferBytes >> UInt64(shift) + 2))
     let regionCount = Int((sizeBytes + claimed.regionBytes - 1) >> UInt64(shift))
-    guard claimed.maximumHotRegions >= min(needed, regionCount) else { return "its activity log is too small" }
+    let needed = min(Int(2 * (Self.maximumTransferBytes >> UInt64(shift) + 2)), regionCount)
+    guard claimed.maximumHotRegions >= needed else { return "its activity log is too small" }
     if hasGeometry {
       guard shift == regionShift else { return "its activity log has another unit than the other replicas'" }
       log.limit(to: claimed.maximumHotRegions)
@@ -128,10 +130,7 @@ extension Nexus {
       regionShift = shift
       log = ActivityLog(regionCount: regionCount, capacity: claimed.maximumHotRegions)
     }
-    // A log that holds all regions has room for any step.
-    if log.capacity >= regionCount { return nil }
-    let stepRegions = UInt64(max(1, log.capacity / 4))
-    stepBytes = min(stepBytes, max(Self.unitBytes, (stepRegions << UInt64(regionShift)) & ~(Self.unitBytes - 1)))
+    limitSteps()
     return nil
   }
 
@@ -300,5 +299,6 @@ extension Nexus {
     resumeService()
     watchIdleness()
     scheduleCopies()
+    scheduleSnapshots(0)
   }
 }

@@ -60,6 +60,8 @@ struct ReplicaEntry {
   /// On the lease clock; 0 without one.
   var leaseEndNanoseconds: UInt64 = 0
   var isRenewing = false
+  /// Snapshots that it was asked to delete in this session.
+  var cleaning: [Identifier] = []
   /// It was found to be slow.
   var slowness: NexusMember.Slowness?
   /// How long it was left alone after it failed last.

@@ -48,6 +48,7 @@ struct MessageWriter {
   }
   mutating func append(_ value: Bool) { bytes.append(value ? 1 : 0) }
   mutating func append(_ value: Identifier) { bytes += value.bytes }
+  mutating func append(raw value: [UInt8]) { bytes += value }
 
   /// Shortened to what a message takes, at the border of a character.
   mutating func append(_ text: String) {
@@ -142,6 +143,13 @@ struct MessageReader {
     let start = try take(count)
     guard let text = String(validating: bytes[start..<start + count], as: UTF8.self) else { throw .impossibleField }
     return text
+  }
+
+  /// A count and that many bytes.
+  mutating func bytes(atMost limit: Int) throws(MessageFlaw) -> [UInt8] {
+    let count = try count(ofBytes: 1, atMost: limit)
+    let start = try take(count)
+    return Array(bytes[start..<start + count])
   }
 
   /// How many of something that takes `byteCount` bytes each follow; no more than there are bytes for.

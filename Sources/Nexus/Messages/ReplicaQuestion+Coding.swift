@@ -10,7 +10,7 @@ extension ReplicaQuestion {
   private enum Kind: UInt8 {
     case claim = 1
     case storeSet, renewLease, release, setRegions, forgetPeer, clearLostCache, checksums, allocatedRanges, metadata
-    case createSnapshot, deleteSnapshot, grow, claimFrom
+    case createSnapshot, deleteSnapshot, grow, claimFrom, snapshotChecksums, readSnapshot, changedRanges
   }
 
   /// The message. Throws `tooLong` for more members or ranges than one takes.
@@ -47,15 +47,26 @@ extension ReplicaQuestion {
       writer = Self.writer(.allocatedRanges)
       writer.append(offset)
     case .metadata: writer = Self.writer(.metadata)
-    case .createSnapshot(let id):
+    case .createSnapshot(let id, let size):
       writer = Self.writer(.createSnapshot)
       writer.append(id)
+      writer.append(size)
     case .deleteSnapshot(let id):
       writer = Self.writer(.deleteSnapshot)
       writer.append(id)
     case .grow(let size):
       writer = Self.writer(.grow)
       writer.append(size)
+    case .snapshotChecksums(let id, let offset, let count), .readSnapshot(let id, let offset, let count):
+      if case .readSnapshot = self { writer = Self.writer(.readSnapshot) } else { writer = Self.writer(.snapshotChecksums) }
+      writer.append(id)
+      writer.append(offset)
+      writer.append(count)
+    case .changedRanges(let later, let earlier, let offset):
+      writer = Self.writer(.changedRanges)
+      writer.append(later ?? .none)
+      writer.append(earlier ?? .none)
+      writer.append(offset)
     }
     return writer.sealed()
   }
@@ -81,7 +92,14 @@ extension ReplicaQuestion {
     case .checksums: self = .checksums(offsetBytes: try reader.word(), byteCount: try reader.word())
     case .allocatedRanges: self = .allocatedRanges(fromOffsetBytes: try reader.word())
     case .metadata: self = .metadata
-    case .createSnapshot: self = .createSnapshot(try reader.identifier())
+    case .createSnapshot: self = .createSnapshot(try reader.identifier(), sizeBytes: try reader.word())
+    case .snapshotChecksums:
+      self = .snapshotChecksums(try reader.identifier(), offsetBytes: try reader.word(), byteCount: try reader.word())
+    case .readSnapshot: self = .readSnapshot(try reader.identifier(), offsetBytes: try reader.word(), byteCount: try reader.word())
+    case .changedRanges:
+      let (later, earlier) = (try reader.identifier(), try reader.identifier())
+      self = .changedRanges(
+        of: later == .none ? nil : later, since: earlier == .none ? nil : earlier, fromOffsetBytes: try reader.word())
     case .deleteSnapshot: self = .deleteSnapshot(try reader.identifier())
     case .grow: self = .grow(toSizeBytes: try reader.word())
     }

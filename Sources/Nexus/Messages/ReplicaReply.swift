@@ -13,7 +13,7 @@ public struct ReplicaReply: Equatable, Sendable {
 
   private enum Kind: UInt8 {
     case done = 65
-    case claimed, leased, checksums, ranges, metadata
+    case claimed, leased, checksums, ranges, metadata, data
     case refusedClaimed = 129
     case unclaimed, lost, busy, noSpace, faulted, invalid, rolledBack
   }
@@ -73,6 +73,12 @@ public struct ReplicaReply: Equatable, Sendable {
     case .metadata(let metadata):
       var writer = begin(.metadata)
       try append(metadata, to: &writer)
+      return writer
+    case .data(let bytes):
+      guard bytes.count <= Int(ReplicaQuestion.maximumDataBytes) else { throw .tooLong }
+      var writer = begin(.data)
+      writer.append(UInt32(bytes.count))
+      writer.append(raw: bytes)
       return writer
     }
   }
@@ -135,6 +141,7 @@ extension ReplicaReply {
       result = .success(.checksums(checksums))
     case .ranges: result = .success(try Self.ranges(&reader))
     case .metadata: result = .success(.metadata(try Self.metadata(&reader)))
+    case .data: result = .success(.data(try reader.bytes(atMost: Int(ReplicaQuestion.maximumDataBytes))))
     case .refusedClaimed: result = .failure(.claimed(generation: try reader.word()))
     case .rolledBack: result = .failure(.rolledBack(generation: try reader.word()))
     case .unclaimed: result = .failure(.unclaimed)

@@ -57,7 +57,7 @@ extension Nexus {
     recordOwn(resync, claimed)
   }
 
-  private func isCurrent(_ resync: Resync) -> Bool { resyncs[resync.index] === resync && !isOver }
+  func isCurrent(_ resync: Resync) -> Bool { resyncs[resync.index] === resync && !isOver }
 
   // MARK: Preparing
 
@@ -73,13 +73,14 @@ extension Nexus {
     askAll(logMask & ~Self.bit(resync.index)) { _ in
       resync.kind == .recorded && !regions.isEmpty ? Self.questions(name, regions, isMember: true) : []
     } then: { [self] in
-      if isCurrent(resync) { shareLog(resync, claimed) }
+      if isCurrent(resync) { equip(resync) }
     }
   }
 
   /// Then its own log becomes that of the members, and its stale records are dropped; from here on it is asked with them.
-  private func shareLog(_ resync: Resync, _ claimed: ClaimedReplica) {
+  func shareLog(_ resync: Resync, _ claimed: ClaimedReplica) {
     let bit = Self.bit(resync.index)
+    resync.stage = .preparing
     preparingMask |= bit
     let hot = log.regions
     let stale = claimed.before.hotRegions.filter { $0 < log.regionCount && log.entry($0) == nil }
@@ -148,16 +149,28 @@ extension Nexus {
 
   private func listAllocated(_ resync: Resync, _ found: FoundRegions) {
     guard let source = copySource(resync.failedSourceMask) else { return endResync(resync.index, "there is no member to copy from") }
+    if let last = resync.lastRestored, record.ready.contains(where: { $0.id == last }) {
+      // It is equal to that one, and has been sent every change since it began to be.
+      return list(resync, found, [source], since: last, from: 0)
+    }
     var sides = [source]
-    if resync.kind == .compared { sides.append(resync.index) }
-    list(resync, found, sides, from: 0)
+    if resync.kind == .compared || resync.hasRestored { sides.append(resync.index) }
+    list(resync, found, sides, since: nil, from: 0)
   }
 
-  private func list(_ resync: Resync, _ found: FoundRegions, _ sides: [Int], from offset: UInt64) {
+  private func list(_ resync: Resync, _ found: FoundRegions, _ sides: [Int], since last: Identifier?, from offset: UInt64) {
     guard let side = sides.first else { return takeRecords(resync, found) }
-    ask(side, .allocatedRanges(fromOffsetBytes: offset)) { [self] result in
+    let question =
+      last == nil
+      ? ReplicaQuestion.allocatedRanges(fromOffsetBytes: offset) : .changedRanges(of: nil, since: last, fromOffsetBytes: offset)
+    ask(side, question) { [self] result in
       guard isCurrent(resync) else { return }
       guard case .success(.ranges(let ranges, let next)) = result, next == nil || next! > offset else {
+        if last != nil, case .failure(.invalid) = result {
+          // That snapshot was deleted meanwhile.
+          resync.lastRestored = nil
+          return listAllocated(resync, found)
+        }
         if side != resync.index, case .failure(let refusal) = result, refusal != .lost { fault(side, refusal) }
         if isCurrent(resync) { endResync(resync.index, "replica \(replicas[side].id) did not tell what it holds") }
         return
@@ -167,9 +180,9 @@ extension Nexus {
       }
       if found.regions.count > 1 << 16 { found.regions = Array(Set(found.regions)) }
       if let next, next < sizeBytes {
-        list(resync, found, sides, from: next)
+        list(resync, found, sides, since: last, from: next)
       } else {
-        list(resync, found, Array(sides.dropFirst()), from: 0)
+        list(resync, found, Array(sides.dropFirst()), since: last, from: 0)
       }
     }
   }
@@ -193,7 +206,7 @@ extension Nexus {
       guard isCurrent(resync) else { return }
       recordedMask |= bit
       resync.queue = RegionQueue(regions)
-      resync.progress.bytesToDo = regions.reduce(0) { $0 + UInt64(bytes(ofRegion: $1).count) }
+      resync.progress.bytesToDo += regions.reduce(0) { $0 + UInt64(bytes(ofRegion: $1).count) }
       resync.stage = .copying
       unsafe surroundings.nexusChanged()
       scheduleCopies()
@@ -217,7 +230,7 @@ extension Nexus {
       return RegionCopier.Job(
         purpose: .resync(index, number: resync.number), region: region, range: bytes(ofRegion: region), source: source,
         targetMask: Self.bit(index),
-        isCompared: resync.kind != .full, isLocked: activeMask != 0, epoch: serviceEpoch)
+        isCompared: resync.kind != .full || resync.hasRestored, isLocked: activeMask != 0, epoch: serviceEpoch)
     }
     return nil
   }

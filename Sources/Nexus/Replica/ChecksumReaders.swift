@@ -1,31 +1,35 @@
 import Reactor
 
-/// Reads a replica's blocks and tells their checksums: a few ranges at a time, in pieces through one buffer each, the others in a
-/// line. Bounded memory, whatever is asked for.
+/// Reads blocks of a replica or of a snapshot and tells their checksums, or the bytes: a few ranges at a time, in pieces through one buffer
+/// each, the others in a line. Bounded memory, whatever is asked for.
 final class ChecksumReaders {
   static let pieceBytes = 256 << 10
   private static let maximumReaders = 4
 
+  enum Content {
+    /// CRC-32C of each block.
+    case checksums([UInt32])
+    case data([UInt8])
+  }
+
   struct Order {
+    let device: BlockDevice
     let range: Range<UInt64>
+    let wantsData: Bool
     /// Whether whoever asked may still have an answer; asked before each piece.
     let isWanted: () -> Bool
-    let done: (Result<[UInt32], ReplicaRefusal>) -> Void
+    let done: (Result<Content, ReplicaRefusal>) -> Void
   }
 
   private let reactor: Reactor
-  private let storage: ReplicaStorage
   private var line: [Order] = []
   private var idle: [ChecksumReader] = []
   private var readerCount = 0
 
-  init(reactor: Reactor, storage: ReplicaStorage) {
-    self.reactor = reactor
-    self.storage = storage
-  }
+  init(reactor: Reactor) { self.reactor = reactor }
 
-  func read(_ range: Range<UInt64>, isWanted: @escaping () -> Bool, done: @escaping (Result<[UInt32], ReplicaRefusal>) -> Void) {
-    line.append(Order(range: range, isWanted: isWanted, done: done))
+  func read(_ order: Order) {
+    line.append(order)
     next()
   }
 
@@ -33,7 +37,7 @@ final class ChecksumReaders {
     while !line.isEmpty {
       if idle.isEmpty, readerCount < Self.maximumReaders {
         readerCount += 1
-        idle.append(ChecksumReader(reactor: reactor, storage: storage))
+        idle.append(ChecksumReader(reactor: reactor))
       }
       guard let reader = idle.popLast() else { return }
       let order = line.removeFirst()
@@ -57,37 +61,37 @@ final class ChecksumReaders {
   private static let retryNanoseconds: UInt64 = 1_000_000
 
   private let reactor: Reactor
-  private let storage: ReplicaStorage
   private var order: ChecksumReaders.Order?
-  private var finish: ((Result<[UInt32], ReplicaRefusal>) -> Void)?
+  private var finish: ((Result<ChecksumReaders.Content, ReplicaRefusal>) -> Void)?
   private var buffer: UnsafeMutableRawPointer?
   private var position: UInt64 = 0
   private var pieceBytes: UInt64 = 0
   private var checksums: [UInt32] = []
+  private var data: [UInt8] = []
 
-  init(reactor: Reactor, storage: ReplicaStorage) {
+  init(reactor: Reactor) {
     self.reactor = reactor
-    self.storage = storage
     super.init()
     reactor.register(self)
   }
 
-  func read(_ order: ChecksumReaders.Order, finish: @escaping (Result<[UInt32], ReplicaRefusal>) -> Void) {
+  func read(_ order: ChecksumReaders.Order, finish: @escaping (Result<ChecksumReaders.Content, ReplicaRefusal>) -> Void) {
     self.order = order
     self.finish = finish
     position = order.range.lowerBound
     checksums = []
-    checksums.reserveCapacity(Int((order.range.upperBound - position + 4095) / 4096))
+    let byteCount = Int(order.range.upperBound - position)
+    if order.wantsData { data.reserveCapacity(byteCount) } else { checksums.reserveCapacity((byteCount + 4095) / 4096) }
     readPiece()
   }
 
   private func readPiece() {
     guard let order, order.isWanted() else { return conclude(.failure(.lost)) }
-    guard position < order.range.upperBound else { return conclude(.success(checksums)) }
+    guard position < order.range.upperBound else { return conclude(.success(order.wantsData ? .data(data) : .checksums(checksums))) }
     if unsafe buffer == nil { unsafe buffer = reactor.replicaArena.allocate(byteCount: ChecksumReaders.pieceBytes) }
     guard let buffer = unsafe buffer else { return retry() }
     pieceBytes = min(UInt64(ChecksumReaders.pieceBytes), order.range.upperBound - position)
-    unsafe storage.submit(BlockRequest(.read, offsetBytes: position, byteCount: pieceBytes, buffer: buffer, token: 0), for: self)
+    unsafe order.device.submit(BlockRequest(.read, offsetBytes: position, byteCount: pieceBytes, buffer: buffer, token: 0), for: self)
   }
 
   private func retry() { reactor.schedule(afterNanoseconds: Self.retryNanoseconds, handlerID, token: 0) }
@@ -100,9 +104,10 @@ final class ChecksumReaders {
     case .busy: return retry()
     default: return conclude(.failure(.faulted("reading the replica at \(position) failed: \(status)")))
     }
-    guard let buffer = unsafe buffer else { return }
+    guard let order, let buffer = unsafe buffer else { return }
     var offset = 0
-    while offset < Int(pieceBytes) {
+    if order.wantsData { unsafe data.append(contentsOf: UnsafeRawBufferPointer(start: buffer, count: Int(pieceBytes))) }
+    while !order.wantsData, offset < Int(pieceBytes) {
       let count = min(4096, Int(pieceBytes) - offset)
       unsafe checksums.append(CRC32C.checksum(UnsafeRawPointer(buffer + offset), byteCount: count))
       offset += count
@@ -111,13 +116,14 @@ final class ChecksumReaders {
     readPiece()
   }
 
-  private func conclude(_ result: Result<[UInt32], ReplicaRefusal>) {
+  private func conclude(_ result: Result<ChecksumReaders.Content, ReplicaRefusal>) {
     if let buffer = unsafe buffer { unsafe reactor.replicaArena.release(buffer) }
     unsafe buffer = nil
     let told = finish
     order = nil
     finish = nil
     checksums = []
+    data = []
     told?(result)
   }
 }

@@ -35,8 +35,19 @@ public final class PooledStorage: ReplicaStorage {
     return (list.ranges.map { $0.offsetBytes..<$0.offsetBytes + $0.byteCount }, list.nextOffsetBytes)
   }
 
-  public override func createSnapshot(_ id: Identifier, done: @escaping Done) {
-    replica.createSnapshot(id) { done(Self.refusal($0)) }
+  public override func changedRanges(
+    of later: Identifier?, since earlier: Identifier?, fromOffsetBytes: UInt64, limit: Int
+  ) -> (ranges: [Range<UInt64>], next: UInt64?)? {
+    guard let list = replica.ranges(of: later, since: earlier, fromOffsetBytes: fromOffsetBytes, limit: limit) else { return nil }
+    return (list.ranges.map { $0.offsetBytes..<$0.offsetBytes + $0.byteCount }, list.nextOffsetBytes)
+  }
+
+  public override func openSnapshot(_ id: Identifier) -> BlockDevice? { replica.openSnapshot(id) }
+
+  public override func closeSnapshot(_ snapshot: BlockDevice) { (snapshot as? PoolSnapshot)?.close() }
+
+  public override func createSnapshot(_ id: Identifier, sizeBytes: UInt64, done: @escaping Done) {
+    replica.createSnapshot(id, sizeBytes: sizeBytes) { done(Self.refusal($0)) }
   }
 
   public override func deleteSnapshot(_ id: Identifier, done: @escaping Done) {

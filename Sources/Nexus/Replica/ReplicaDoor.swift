@@ -43,13 +43,21 @@ public enum ReplicaQuestion: Equatable, Sendable {
   case allocatedRanges(fromOffsetBytes: UInt64)
   /// For the activity log and missed regions as they are now; answered with `metadata`.
   case metadata
-  /// To freeze its data under a new name (R15).
-  case createSnapshot(Identifier)
+  /// To freeze its data under a new name, up to a size (R15).
+  case createSnapshot(Identifier, sizeBytes: UInt64)
   case deleteSnapshot(Identifier)
+  /// For the checksums of blocks of a snapshot, as `checksums`.
+  case snapshotChecksums(Identifier, offsetBytes: UInt64, byteCount: UInt64)
+  /// For bytes of a snapshot, at most `ReplicaQuestion.maximumDataBytes`; answered with `data`.
+  case readSnapshot(Identifier, offsetBytes: UInt64, byteCount: UInt64)
+  /// For the ranges in which a state may differ from an earlier one, ascending, from an offset on; answered with `ranges`. States are
+  /// snapshots; none stands for the data as they are now, and as the earlier one for nothing at all.
+  case changedRanges(of: Identifier?, since: Identifier?, fromOffsetBytes: UInt64)
   /// To become larger (R15).
   case grow(toSizeBytes: UInt64)
 
   public static let maximumChecksummedBytes: UInt64 = 4 << 20
+  public static let maximumDataBytes: UInt64 = 256 << 10
 }
 
 public enum ReplicaAnswer: Equatable, Sendable {
@@ -62,6 +70,7 @@ public enum ReplicaAnswer: Equatable, Sendable {
   /// In bytes, ascending; the next offset to ask from, or nil at the end.
   case ranges([Range<UInt64>], nextOffsetBytes: UInt64?)
   case metadata(ReplicaMetadata)
+  case data([UInt8])
 }
 
 /// What a replica tells the nexus whose claim it accepted.

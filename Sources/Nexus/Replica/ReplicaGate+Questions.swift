@@ -47,16 +47,25 @@ extension ReplicaGate {
       storage.forgetPeer(peer, done: done)
     case .clearLostCache: storage.clearLostCache(done: done)
     case .checksums(let offset, let count):
-      guard let range = checksumRange(offset, count) else {
+      guard let range = blockRange(offset, count, of: storage, limit: ReplicaQuestion.maximumChecksummedBytes) else {
         return finish(.failure(.invalid("checksums are of whole blocks of 4096 bytes inside the replica, at most 4 MiB of them")))
       }
-      readChecksums(of: range, for: session) { finish($0.map { .checksums($0) }) }
+      readBlocks(of: storage, range, wantsData: false, for: session, done: finish)
+    case .snapshotChecksums(let id, let offset, let count):
+      readSnapshot(id, offset, count, limit: ReplicaQuestion.maximumChecksummedBytes, wantsData: false, for: session, finish)
+    case .readSnapshot(let id, let offset, let count):
+      readSnapshot(id, offset, count, limit: ReplicaQuestion.maximumDataBytes, wantsData: true, for: session, finish)
+    case .changedRanges(let later, let earlier, let offset):
+      guard let list = storage.changedRanges(of: later, since: earlier, fromOffsetBytes: offset, limit: Self.maximumRanges) else {
+        return finish(.failure(.invalid("the replica has no such snapshot")))
+      }
+      finish(.success(.ranges(list.ranges, nextOffsetBytes: list.next)))
     case .allocatedRanges(let offset):
       guard offset <= storage.sizeBytes else { return finish(.failure(.invalid("the offset is beyond the end of the replica"))) }
       let (ranges, next) = storage.allocatedRanges(fromOffsetBytes: offset, limit: Self.maximumRanges)
       finish(.success(.ranges(ranges, nextOffsetBytes: next)))
     case .metadata: finish(.success(.metadata(storage.metadata)))
-    case .createSnapshot(let id): storage.createSnapshot(id, done: done)
+    case .createSnapshot(let id, let size): storage.createSnapshot(id, sizeBytes: size, done: done)
     case .deleteSnapshot(let id): storage.deleteSnapshot(id, done: done)
     case .grow(let size):
       storage.grow(toSizeBytes: size) { [self] refusal in
@@ -117,10 +126,25 @@ extension ReplicaGate {
     return nil
   }
 
-  private func checksumRange(_ offset: UInt64, _ count: UInt64) -> Range<UInt64>? {
+  private func readSnapshot(
+    _ id: Identifier, _ offset: UInt64, _ count: UInt64, limit: UInt64, wantsData: Bool, for session: ReplicaSession,
+    _ finish: @escaping ReplicaSession.Answer
+  ) {
+    guard let snapshot = storage.openSnapshot(id) else { return finish(.failure(.invalid("the replica has no such snapshot"))) }
+    guard let range = blockRange(offset, count, of: snapshot, limit: limit) else {
+      storage.closeSnapshot(snapshot)
+      return finish(.failure(.invalid("of a snapshot, whole blocks of 4096 bytes inside of it are read, at most \(limit) bytes")))
+    }
+    readBlocks(of: snapshot, range, wantsData: wantsData, for: session) { [self] result in
+      storage.closeSnapshot(snapshot)
+      finish(result)
+    }
+  }
+
+  private func blockRange(_ offset: UInt64, _ count: UInt64, of device: BlockDevice, limit: UInt64) -> Range<UInt64>? {
     let (end, overflow) = offset.addingReportingOverflow(count)
-    guard !overflow, count > 0, count <= ReplicaQuestion.maximumChecksummedBytes, offset % 4096 == 0, end <= storage.sizeBytes,
-      end % 4096 == 0 || end == storage.sizeBytes
+    guard !overflow, count > 0, count <= limit, offset % 4096 == 0, end <= device.sizeBytes,
+      end % 4096 == 0 || end == device.sizeBytes
     else { return nil }
     return offset..<end
   }

@@ -48,7 +48,7 @@ public final class ReplicaGate: EventHandler {
   private var deferred: [() -> Void] = []
   private var answers: [Answer] = []
   private var isDeferredPosted = false
-  private lazy var checksums = ChecksumReaders(reactor: reactor, storage: storage)
+  private lazy var checksums = ChecksumReaders(reactor: reactor)
   private var closed: (() -> Void)?
   private var isClosing = false
 
@@ -231,13 +231,21 @@ public final class ReplicaGate: EventHandler {
     reactor.schedule(afterNanoseconds: delay, handlerID, token: Self.leaseToken)
   }
 
-  func readChecksums(
-    of range: Range<UInt64>, for session: ReplicaSession, done: @escaping (Result<[UInt32], ReplicaRefusal>) -> Void
+  /// Reads for the session as long as it holds the claim.
+  func readBlocks(
+    of device: BlockDevice, _ range: Range<UInt64>, wantsData: Bool, for session: ReplicaSession,
+    done: @escaping (Result<ReplicaAnswer, ReplicaRefusal>) -> Void
   ) {
-    checksums.read(range, isWanted: { unsafe session.isServing }) { [self] result in
-      // Given up, as another nexus claims.
-      if case .failure(.lost) = result { return done(.failure(session.end ?? .claimed(generation: accepted.generation))) }
-      done(result)
-    }
+    let isWanted = { unsafe session.isServing }
+    checksums.read(
+      ChecksumReaders.Order(device: device, range: range, wantsData: wantsData, isWanted: isWanted) { [self] result in
+        switch result {
+        case .success(.checksums(let sums)): done(.success(.checksums(sums)))
+        case .success(.data(let bytes)): done(.success(.data(bytes)))
+        // Given up, as another nexus claims.
+        case .failure(.lost): done(.failure(session.end ?? .claimed(generation: accepted.generation)))
+        case .failure(let refusal): done(.failure(refusal))
+        }
+      })
   }
 }

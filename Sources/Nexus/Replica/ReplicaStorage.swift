@@ -25,7 +25,19 @@ open class ReplicaStorage: BlockDevice {
   open func allocatedRanges(fromOffsetBytes: UInt64, limit: Int) -> (ranges: [Range<UInt64>], next: UInt64?) {
     preconditionFailure("allocatedRanges is not implemented")
   }
-  open func createSnapshot(_ id: Identifier, done: @escaping Done) { preconditionFailure("createSnapshot is not implemented") }
+  /// Ranges in which a state may differ from an earlier one, ascending, at most `limit`; nil if there is no such snapshot.
+  open func changedRanges(
+    of later: Identifier?, since earlier: Identifier?, fromOffsetBytes: UInt64, limit: Int
+  ) -> (ranges: [Range<UInt64>], next: UInt64?)? {
+    preconditionFailure("changedRanges is not implemented")
+  }
+  /// A snapshot to be read; nil if there is none. It cannot be deleted until it is closed.
+  open func openSnapshot(_ id: Identifier) -> BlockDevice? { preconditionFailure("openSnapshot is not implemented") }
+  open func closeSnapshot(_ snapshot: BlockDevice) { preconditionFailure("closeSnapshot is not implemented") }
+  /// The snapshot ends where the replica does, or at `sizeBytes` if that is before.
+  open func createSnapshot(_ id: Identifier, sizeBytes: UInt64, done: @escaping Done) {
+    preconditionFailure("createSnapshot is not implemented")
+  }
   open func deleteSnapshot(_ id: Identifier, done: @escaping Done) { preconditionFailure("deleteSnapshot is not implemented") }
   /// Also makes this device larger.
   open func grow(toSizeBytes: UInt64, done: @escaping Done) { preconditionFailure("grow is not implemented") }

@@ -26,7 +26,7 @@ extension Nexus {
   /// All members of the set are there and should be equal, and are those it was begun with.
   func mayScrub(_ members: UInt8, _ epoch: Int) -> Bool {
     !isOver && scrub?.state == .running && epoch == serviceEpoch && activeMask == members && setMask == members && leavingMask == 0
-      && log.awaitingCount == 0 && lostMask == 0 && syncMask == 0
+      && log.awaitingCount == 0 && lostMask == 0 && syncMask == 0 && !isPaused
   }
 
   // MARK: What there is to do

@@ -195,7 +195,9 @@ extension PoolEngine {
   ///
   /// Changes of the replica wait until this is recorded; those in flight end first. The replica's layer becomes the snapshot's and
   /// the replica gets an empty one above it, in one record: a crash leaves both or neither.
-  func createSnapshot(id: Identifier, of replica: Identifier, done: @escaping Done) {
+  ///
+  /// `sizeBytes` is the snapshot's size where the replica is larger already; nothing was ever written behind it.
+  func createSnapshot(id: Identifier, of replica: Identifier, sizeBytes: UInt64? = nil, done: @escaping Done) {
     guard state.replicas[replica] != nil else { return done(.unknownReplica(pool: name, id: replica)) }
     if state.replicas[id] != nil || state.snapshots[id] != nil || busy.contains(id) { return done(.replicaExists(pool: name, id: id)) }
     if busy.contains(replica) { return done(.replicaInUse(pool: name, id: replica)) }
@@ -205,7 +207,7 @@ extension PoolEngine {
     for index in devices.indices where devices[index].isOpen && devices[index].replica == replica { devices[index].isHeld = true }
     let number = register { [self] error in
       if let error { return snapshotEnded(id, replica, error, done) }
-      freeze(id, replica, done)
+      freeze(id, replica, sizeBytes, done)
     }
     drainWaiters.append((replica, number))
     checkDrained(replica)
@@ -219,14 +221,14 @@ extension PoolEngine {
     for waiter in done { actionDone(waiter.action, isFaulted ? .faulted(pool: name, detail: report.message ?? "") : nil) }
   }
 
-  private func freeze(_ id: Identifier, _ replica: Identifier, _ done: @escaping Done) {
+  private func freeze(_ id: Identifier, _ replica: Identifier, _ sizeBytes: UInt64?, _ done: @escaping Done) {
     guard var header = state.replicas[replica]?.header else {
       return snapshotEnded(id, replica, .unknownReplica(pool: name, id: replica), done)
     }
     let (layer, order) = nextNumbers()
     let snapshot = SnapshotHeader(
-      id: id, volumeID: header.volumeID, layer: header.layer, sizeBytes: header.sizeBytes, blockSizeBytes: header.blockSizeBytes,
-      order: order)
+      id: id, volumeID: header.volumeID, layer: header.layer, sizeBytes: min(sizeBytes ?? .max, header.sizeBytes),
+      blockSizeBytes: header.blockSizeBytes, order: order)
     header.layer = layer
     // Never a moment in which nobody names the frozen layer.
     change(
@@ -252,15 +254,18 @@ extension PoolEngine {
     for index in held { advance(index) }
   }
 
-  /// Deletes a snapshot; what no one else needs becomes free, and the answer comes then.
-  func deleteSnapshot(id: Identifier, done: @escaping Done) {
+  /// Deletes a snapshot that nobody reads; what no one else needs becomes free. The answer comes then, or, if it does not wait for
+  /// that, when the removal is durable.
+  func deleteSnapshot(id: Identifier, waitsForSpace: Bool = true, done: @escaping Done) {
     guard let layer = state.snapshots[id]?.layer else { return done(.unknownSnapshot(pool: name, id: id)) }
-    if busy.contains(id) { return done(.replicaInUse(pool: name, id: id)) }
+    if busy.contains(id) || isOpen(id) { return done(.replicaInUse(pool: name, id: id)) }
     busy.insert(id)
     change([.removeSnapshot(id)]) { [self] error in
       busy.remove(id)
       if let error { return done(error) }
-      whenDismantled(layer, done)
+      if waitsForSpace { return whenDismantled(layer, done) }
+      done(nil)
+      dismantle()
     }
   }
 
@@ -375,6 +380,13 @@ extension PoolEngine {
       stage([.opened(replica: id, bootID: bootID, mayHaveLostCache: replica.mayHaveLostCache || hasLost)], .nobody)
     }
     return add(device)
+  }
+
+  /// Opens a device on a snapshot, to be read only. It is not deleted until that is closed. Nil if there is none, or it is on its way out.
+  func openSnapshot(_ id: Identifier) -> Int? {
+    guard let snapshot = state.snapshots[id], !busy.contains(id), let layerIndex = state.layerIndexes[snapshot.layer] else { return nil }
+    return add(
+      Device(replica: id, layerIndex: layerIndex, isThick: false, isOpen: true, isHeld: false, changing: 0, inFlight: 0))
   }
 
   private func add(_ device: Device) -> Int {

@@ -33,15 +33,41 @@ extension PoolReplica {
     return engine.state.allocatedRanges(layer: header.layer, sizeBytes: header.sizeBytes, from: offsetBytes, limit: limit)
   }
 
-  /// Freezes its data under a new name. Changes wait for the moment it takes.
-  public func createSnapshot(_ snapshot: Identifier, done: @escaping Done) { engine.createSnapshot(id: snapshot, of: id, done: done) }
+  /// Freezes its data under a new name, as a snapshot of `sizeBytes` where it is larger. Changes wait for the moment it takes.
+  public func createSnapshot(_ snapshot: Identifier, sizeBytes: UInt64, done: @escaping Done) {
+    engine.createSnapshot(id: snapshot, of: id, sizeBytes: sizeBytes, done: done)
+  }
 
-  /// Deletes a snapshot of its volume.
+  /// A snapshot of its volume, to be read; nil if there is none.
+  public func openSnapshot(_ snapshot: Identifier) -> PoolSnapshot? {
+    guard let header = engine.state.snapshots[snapshot], header.volumeID == volumeID else { return nil }
+    return engine.openSnapshot(snapshot).map { PoolSnapshot(header, engine: engine, device: $0) }
+  }
+
+  /// Ranges in which a state of the replica may differ from an earlier one, ascending, at most `limit`. States are snapshots of its volume;
+  /// nil is, for the later one, its data now, and for the earlier one, nothing: then these are the ranges that hold data. Nil if there is
+  /// no such snapshot.
+  public func ranges(of later: Identifier?, since earlier: Identifier?, fromOffsetBytes offsetBytes: UInt64, limit: Int) -> RangeList? {
+    func layer(_ snapshot: Identifier?) -> (layer: UInt32, sizeBytes: UInt64)? {
+      guard let snapshot else { return engine.state.replicas[id].map { ($0.header.layer, $0.header.sizeBytes) } }
+      guard let header = engine.state.snapshots[snapshot], header.volumeID == volumeID else { return nil }
+      return (header.layer, header.sizeBytes)
+    }
+    guard let last = layer(later) else { return nil }
+    guard let earlier else {
+      return engine.state.allocatedRanges(layer: last.layer, sizeBytes: last.sizeBytes, from: offsetBytes, limit: limit)
+    }
+    guard let first = layer(earlier) else { return nil }
+    return engine.state.differingRanges(
+      first.layer, last.layer, sizeBytes: max(first.sizeBytes, last.sizeBytes), from: offsetBytes, limit: limit)
+  }
+
+  /// Deletes a snapshot of its volume that nobody reads; told when that is durable, its space comes back after that.
   public func deleteSnapshot(_ snapshot: Identifier, done: @escaping Done) {
     guard engine.state.snapshots[snapshot]?.volumeID == volumeID else {
       return done(.unknownSnapshot(pool: engine.superblock.name, id: snapshot))
     }
-    engine.deleteSnapshot(id: snapshot, done: done)
+    engine.deleteSnapshot(id: snapshot, waitsForSpace: false, done: done)
   }
 
   /// Becomes larger; what is added reads zeros.

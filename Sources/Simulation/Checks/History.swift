@@ -40,6 +40,17 @@ final class History {
     return tick
   }
 
+  /// A place in the order.
+  func moment() -> Int { nextTick() }
+
+  /// What the whole volume was at one moment between two, as a snapshot tells.
+  func saw(_ values: [UInt64], generation: UInt64, between moments: ClosedRange<Int>) {
+    operations.append(
+      Operation(
+        number: operations.count, kind: .read, sectors: 0..<values.count, generation: generation, begin: moments.lowerBound,
+        end: moments.upperBound, outcome: .done, values: values))
+  }
+
   func begin(_ kind: Kind, _ sectors: Range<Int>, generation: UInt64) -> Int {
     operations.append(
       Operation(number: operations.count, kind: kind, sectors: sectors, generation: generation, begin: nextTick()))

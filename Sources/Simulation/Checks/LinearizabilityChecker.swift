@@ -9,6 +9,7 @@ struct LinearizabilityChecker {
 
   /// Says what cannot be; nil when all can.
   func violation(sectorCount: Int) -> String? {
+    let sectorCount = operations.reduce(sectorCount) { max($0, $1.sectors.upperBound) }
     var bySector: [[Int]] = Array(repeating: [], count: sectorCount)
     for operation in operations where operation.kind != .flush && operation.outcome != .never {
       if operation.kind == .read, operation.outcome != .done { continue }

@@ -3,6 +3,7 @@ import Nexus
 /// An error put into the nexus or the gates on purpose, to see that the checks find it.
 public enum PlantedBug: String, CaseIterable, Sendable {
   case acknowledgesUncommitted, skipsActivityLog, clearsUncopied, dropsRangeLocks, readsWithoutLease, dropsReentered, forgetsDeparted
+  case readyBeforeTaken, snapshotsWithoutPause, skipsRestoring
   case trustsLostCaches, trustsRolledBack, acceptsOldGenerations, answersBeforeSettled, forgetsLeases
 
   var ofNexus: Nexus.PlantedErrors {
@@ -16,6 +17,9 @@ public enum PlantedBug: String, CaseIterable, Sendable {
     case .forgetsDeparted: .forgetsDeparted
     case .trustsLostCaches: .trustsLostCaches
     case .trustsRolledBack: .trustsRolledBack
+    case .readyBeforeTaken: .readyBeforeTaken
+    case .snapshotsWithoutPause: .snapshotsWithoutPause
+    case .skipsRestoring: .skipsRestoring
     case .acceptsOldGenerations, .answersBeforeSettled, .forgetsLeases: []
     }
   }

@@ -95,7 +95,14 @@ import Reactor
     nextNumber += 1
     world.note(.nexus, gateProcess.node, number) { "\(nexusProcess.node) asks \(gateProcess.node): \(question)" }
     if isLostAtNexus { return nexusProcess.enqueue { answer(.failure(.lost)) } }
-    answers[number] = answer
+    answers[number] = { [self] result in
+      switch (question, result) {
+      case (.grow(let size), .success) where size > sizeBytes: grow(toSizeBytes: size)
+      case (_, .success(.claimed(let claimed))) where claimed.sizeBytes > sizeBytes: grow(toSizeBytes: claimed.sizeBytes)
+      default: break
+      }
+      answer(result)
+    }
     toGate.send { [self] in
       gateProcess.enqueue { [self] in
         if isClosedAtGate { return }

@@ -9,6 +9,7 @@ final class ReplicaDisk {
   struct Snapshot {
     let id: Identifier
     let content: [UInt64]
+    let isAllocated: [Bool]
   }
 
   private(set) var id: Identifier
@@ -16,6 +17,8 @@ final class ReplicaDisk {
   let regionBytes: UInt64
   let maximumHotRegions: Int
   let isWriteThrough: Bool
+  /// What it was made with.
+  let firstSizeBytes: UInt64
   private(set) var current: [UInt64]
   private var durable: [UInt64]
   private var versions: [Version] = []
@@ -60,6 +63,7 @@ final class ReplicaDisk {
     self.regionBytes = regionBytes
     self.maximumHotRegions = maximumHotRegions
     self.isWriteThrough = isWriteThrough
+    firstSizeBytes = sizeBytes
     let sectors = Int(sizeBytes) / Stamp.sectorBytes
     current = Array(repeating: 0, count: sectors)
     durable = current
@@ -164,25 +168,30 @@ final class ReplicaDisk {
     let activity: [Bool]
     let missed: [(peer: Identifier, isMissed: [Bool])]
     let mayHaveLostCache: Bool
+    let snapshots: [Snapshot]
   }
 
   var image: Image {
     Image(
-      content: current, isAllocated: isAllocated, claim: claim, activity: activity, missed: missed, mayHaveLostCache: mayHaveLostCache)
+      content: current, isAllocated: isAllocated, claim: claim, activity: activity, missed: missed, mayHaveLostCache: mayHaveLostCache,
+      snapshots: snapshots)
   }
 
   /// The pool is replaced by a new one, or by a backup.
   func replace(by image: Image?) {
-    for sector in current.indices where current[sector] != image?.content[sector] ?? 0 {
-      (damage[sector], lost[sector]) = (current[sector], current[sector])
+    let firstSectors = Int(firstSizeBytes) / Stamp.sectorBytes
+    let old = current
+    current = image?.content ?? Array(repeating: 0, count: firstSectors)
+    for sector in old.indices where old[sector] != (sector < current.count ? current[sector] : 0) {
+      (damage[sector], lost[sector]) = (old[sector], old[sector])
     }
-    current = image?.content ?? Array(repeating: 0, count: current.count)
     durable = current
     versions = []
-    isAllocated = image?.isAllocated ?? Array(repeating: false, count: isAllocated.count)
+    snapshots = image?.snapshots ?? []
+    isAllocated = image?.isAllocated ?? Array(repeating: false, count: Int(firstSizeBytes) / 4096)
     allocatedUnits = isAllocated.count { $0 }
     claim = image?.claim ?? .none
-    activity = image?.activity ?? Array(repeating: false, count: activity.count)
+    activity = image?.activity ?? Array(repeating: false, count: Int((firstSizeBytes + regionBytes - 1) / regionBytes))
     missed = image?.missed ?? []
     mayHaveLostCache = image?.mayHaveLostCache ?? false
     hasLostPower = mayHaveLostCache
@@ -199,24 +208,49 @@ final class ReplicaDisk {
 
   /// Damage that was made good counts no more: all of the set hold the same.
   func forgetDamage(equalOn disks: [ReplicaDisk]) {
-    for sector in damage.keys.sorted() where disks.allSatisfy({ $0.current[sector] == current[sector] }) { damage[sector] = nil }
+    for sector in damage.keys.sorted() where disks.allSatisfy({ $0.value(sector) == value(sector) }) { damage[sector] = nil }
   }
+
+  /// What is in a sector, or would be if the replica had grown.
+  func value(_ sector: Int) -> UInt64 { sector < current.count ? current[sector] : 0 }
 
   /// Ranges with data, ascending, at most `limit`.
   func allocatedRanges(fromOffsetBytes: UInt64, limit: Int) -> (ranges: [Range<UInt64>], next: UInt64?) {
+    Self.ranges(isAllocated, fromOffsetBytes, limit)
+  }
+
+  private static func ranges(_ isNamed: [Bool], _ fromOffsetBytes: UInt64, _ limit: Int) -> (ranges: [Range<UInt64>], next: UInt64?) {
     var ranges: [Range<UInt64>] = []
     var unit = Int(fromOffsetBytes / 4096)
-    while unit < isAllocated.count {
-      guard isAllocated[unit] else {
+    while unit < isNamed.count {
+      guard isNamed[unit] else {
         unit += 1
         continue
       }
       if ranges.count == limit { return (ranges, UInt64(unit) * 4096) }
       let first = unit
-      while unit < isAllocated.count, isAllocated[unit] { unit += 1 }
+      while unit < isNamed.count, isNamed[unit] { unit += 1 }
       ranges.append(UInt64(first) * 4096..<UInt64(unit) * 4096)
     }
     return (ranges, nil)
+  }
+
+  /// Ranges in which a state may differ from an earlier one; nil if there is no such snapshot.
+  func changedRanges(
+    of later: Identifier?, since earlier: Identifier?, fromOffsetBytes: UInt64, limit: Int
+  ) -> (ranges: [Range<UInt64>], next: UInt64?)? {
+    func state(_ id: Identifier?) -> Snapshot? {
+      guard let id else { return Snapshot(id: .none, content: current, isAllocated: isAllocated) }
+      return snapshots.first { $0.id == id }
+    }
+    guard let last = state(later) else { return nil }
+    guard let earlier else { return Self.ranges(last.isAllocated, fromOffsetBytes, limit) }
+    guard let first = state(earlier) else { return nil }
+    func value(_ state: Snapshot, _ sector: Int) -> UInt64 { sector < state.content.count ? state.content[sector] : 0 }
+    let changed = (0..<max(first.isAllocated.count, last.isAllocated.count)).map { unit in
+      (unit * 8..<unit * 8 + 8).contains { value(first, $0) != value(last, $0) }
+    }
+    return Self.ranges(changed, fromOffsetBytes, limit)
   }
 
   // MARK: What the pool remembers
@@ -244,8 +278,12 @@ final class ReplicaDisk {
     self.bootID = bootID
   }
 
-  func createSnapshot(_ id: Identifier) {
-    if !snapshots.contains(where: { $0.id == id }) { snapshots.append(Snapshot(id: id, content: current)) }
+  func createSnapshot(_ id: Identifier, sizeBytes: UInt64) {
+    if snapshots.contains(where: { $0.id == id }) { return }
+    let size = min(sizeBytes, self.sizeBytes)
+    snapshots.append(
+      Snapshot(
+        id: id, content: Array(current.prefix(Int(size) / Stamp.sectorBytes)), isAllocated: Array(isAllocated.prefix(Int(size) / 4096))))
   }
 
   func deleteSnapshot(_ id: Identifier) { snapshots.removeAll { $0.id == id } }

@@ -12,6 +12,8 @@ import Reactor
   private var running: [Running] = []
   private var questions: [Question] = []
   private var nextNumber = 0
+  /// Told when a snapshot has been taken.
+  var snapshotTaken: (Identifier) -> Void = { _ in }
   /// When the latest question takes effect: they keep their order.
   private var lastQuestion: UInt64 = 0
 
@@ -53,6 +55,37 @@ import Reactor
   func dispose() {
     running = []
     questions = []
+    snapshotTaken = { _ in }
+  }
+
+  /// Reads a snapshot.
+  private final class OpenSnapshot: BlockDevice {
+    private let snapshot: ReplicaDisk.Snapshot
+    private let world: World
+    private let process: NodeProcess
+    private let disk: ReplicaDisk
+
+    init(_ snapshot: ReplicaDisk.Snapshot, world: World, process: NodeProcess, disk: ReplicaDisk) {
+      self.snapshot = snapshot
+      self.world = world
+      self.process = process
+      self.disk = disk
+      super.init(sizeBytes: UInt64(snapshot.content.count * Stamp.sectorBytes), blockSizeBytes: 512)
+    }
+
+    override func submit(_ request: BlockRequest, for client: BlockClient) {
+      let isFailing = world.generator.chance(disk.faults.readErrorPercent)
+      world.after(world.generator.within(disk.faults.latencyNanoseconds), in: process) { [self] in
+        guard request.operation == .read, accepts(request), let buffer = unsafe request.buffer else {
+          return client.blockRequestCompleted(token: request.token, status: .outOfRange)
+        }
+        let first = Int(request.offsetBytes) / Stamp.sectorBytes
+        for index in 0..<Int(request.byteCount) / Stamp.sectorBytes {
+          unsafe Stamp.fill(buffer + index * Stamp.sectorBytes, snapshot.content[first + index])
+        }
+        client.blockRequestCompleted(token: request.token, status: isFailing ? .readFault : .success)
+      }
+    }
   }
 
   // MARK: Data
@@ -179,15 +212,31 @@ import Reactor
     disk.allocatedRanges(fromOffsetBytes: fromOffsetBytes, limit: limit)
   }
 
-  override func createSnapshot(_ id: Identifier, done: @escaping Done) {
-    ask("snapshot", done) { [disk] in disk.createSnapshot(id) }
+  override func changedRanges(
+    of later: Identifier?, since earlier: Identifier?, fromOffsetBytes: UInt64, limit: Int
+  ) -> (ranges: [Range<UInt64>], next: UInt64?)? {
+    disk.changedRanges(of: later, since: earlier, fromOffsetBytes: fromOffsetBytes, limit: limit)
+  }
+
+  override func openSnapshot(_ id: Identifier) -> BlockDevice? {
+    disk.snapshots.first { $0.id == id }.map { OpenSnapshot($0, world: world, process: process, disk: disk) }
+  }
+
+  override func closeSnapshot(_ snapshot: BlockDevice) {}
+
+  override func createSnapshot(_ id: Identifier, sizeBytes: UInt64, done: @escaping Done) {
+    ask("snapshot \(id)", done) { [self] in
+      disk.createSnapshot(id, sizeBytes: sizeBytes)
+      snapshotTaken(id)
+    }
   }
 
   override func deleteSnapshot(_ id: Identifier, done: @escaping Done) {
-    ask("delete snapshot", done) { [disk] in disk.deleteSnapshot(id) }
+    ask("delete snapshot \(id)", done) { [disk] in disk.deleteSnapshot(id) }
   }
 
   override func grow(toSizeBytes: UInt64, done: @escaping Done) {
+    if toSizeBytes < disk.sizeBytes { return refuse(.invalid("a replica never shrinks"), done) }
     ask(
       "grow to \(toSizeBytes)",
       { [self] refusal in

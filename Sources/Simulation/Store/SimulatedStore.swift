@@ -11,6 +11,8 @@ struct StoreRecord: Equatable {
   var absent: [Absent] = []
   /// The latest generation that served.
   var confirmedGeneration: UInt64 = 0
+  var sizeBytes: UInt64
+  var snapshots: [VolumeSnapshot] = []
 
   struct Absent: Equatable {
     let id: Identifier
@@ -78,11 +80,11 @@ final class SimulatedStore {
     changed(record)
   }
 
-  init(world: World, network: Network, place: Int, members: [Identifier]) {
+  init(world: World, network: Network, place: Int, members: [Identifier], sizeBytes: UInt64) {
     self.world = world
     self.network = network
     self.place = place
-    record = StoreRecord(members: members)
+    record = StoreRecord(members: members, sizeBytes: sizeBytes)
   }
 
   /// Sends a transaction; `body` returns whether it does anything. The reply comes to the process, or is lost after a while.

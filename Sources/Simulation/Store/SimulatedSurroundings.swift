@@ -50,6 +50,12 @@ final class SimulatedSurroundings: NexusSurroundings {
       world.fail("a change does not fit the set it starts from")
     }
     if !Set(change.returning).isDisjoint(with: change.members) { world.fail("a replica was to return that is in the set") }
+    if change.sizeBytes < known.sizeBytes { world.fail("the volume was to become smaller") }
+    for snapshot in known.snapshots where snapshot.state == .ready {
+      if change.snapshots.first(where: { $0.id == snapshot.id })?.state ?? .preparing == .preparing {
+        world.fail("a snapshot that was ready was to be forgotten")
+      }
+    }
     if change.joining.contains(where: { known.members.contains($0) }) { world.fail("a member was to join the set it is in") }
   }
 
@@ -59,6 +65,8 @@ final class SimulatedSurroundings: NexusSurroundings {
       guard record.generation == generation, record.nexusID == nexusID, record.setVersion == version else { return false }
       record.setVersion += 1
       record.confirmedGeneration = generation
+      record.sizeBytes = change.sizeBytes
+      record.snapshots = change.snapshots
       var absent = record.absent + change.leaving.map { StoreRecord.Absent(id: $0.replica, generation: $0.generation) }
       for index in absent.indices where change.returning.contains(absent[index].id) { absent[index].generation = generation }
       record.members = change.members

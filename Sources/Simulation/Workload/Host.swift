@@ -64,7 +64,7 @@ final class Host {
       drawn < plan.flushPercent + plan.zeroPercent
       ? (world.generator.chance(50) ? .writeZeroes : .deallocate)
       : world.generator.below(100) < plan.readPercent ? .read : .write
-    let sectorCount = Int(plan.cluster.sizeBytes) / Stamp.sectorBytes
+    let sectorCount = Int(connection.run.server.device.sizeBytes) / Stamp.sectorBytes
     let bound = world.generator.chance(75) ? plan.hotSectors : sectorCount
     let isWhole = operation == .deallocate || world.generator.chance(65)
     let unit = isWhole ? 8 : 1

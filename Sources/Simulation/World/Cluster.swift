@@ -41,6 +41,7 @@ final class Cluster {
   let store: SimulatedStore
   let history = History()
   let nodes: [Node]
+  private(set) lazy var snapshots = SnapshotWatch(cluster: self)
   let makeServer: ServerMaker
   /// Errors for the gates to make.
   var plantedErrors: ReplicaGate.PlantedErrors = []
@@ -62,7 +63,8 @@ final class Cluster {
     }
     self.nodes = nodes
     let firstSet = nodes.prefix(options.firstSetCount ?? options.replicaCount).map(\.disk.id)
-    store = SimulatedStore(world: world, network: network, place: options.replicaCount, members: firstSet)
+    store = SimulatedStore(world: world, network: network, place: options.replicaCount, members: firstSet, sizeBytes: options.sizeBytes)
+    store.changed = { [unowned self] in snapshots.look(at: $0) }
   }
 
   /// Takes everything apart at the end of a run.
@@ -100,6 +102,7 @@ final class Cluster {
       storage: storage, reactor: process.reactor, incarnation: process.incarnation, leaseNanoseconds: options.leaseNanoseconds,
       bootNanoseconds: { process.clock.nanoseconds })
     gate.plantedErrors = plantedErrors
+    storage.snapshotTaken = { [unowned self] in snapshots.taken($0) }
     node.process = process
     node.storage = storage
     node.gate = gate
@@ -176,10 +179,11 @@ final class Cluster {
           storeRevision: record.revision)
         let known = record.members + record.absent.map(\.id)
         var configuration = NexusConfiguration(
-          sizeBytes: options.sizeBytes, blockSizeBytes: 512, claim: claim,
+          sizeBytes: record.sizeBytes, blockSizeBytes: 512, claim: claim,
           absent: record.absent.map { Absence($0.id, reason: "away", generation: $0.generation, isForeign: $0.isForeign) },
           nearest: known.first { $0 == nodes[index].disk.id }, minInSync: options.minInSync)
         configuration.confirmedGeneration = record.confirmedGeneration
+        configuration.snapshots = record.snapshots
         world.note(.nexus, index, Int(record.generation)) { "generation \(record.generation) starts on node \(index)" }
         let server = makeServer(process, configuration, surroundings)
         let run = NexusRun(cluster: self, process: process, server: server, surroundings: surroundings, generation: record.generation)
@@ -239,9 +243,9 @@ final class Cluster {
     for node in memberNodes {
       for sector in operation.sectors {
         let value = operation.value(sector: sector)
-        if node.disk.current[sector] == value || node.disk.lost[sector] == value { continue }
+        if node.disk.value(sector) == value || node.disk.lost[sector] == value { continue }
         return world.fail(
-          "\(operation.kind) \(number) was acknowledged, but node \(node.index) of the set holds \(Stamp.describe(node.disk.current[sector])) "
+          "\(operation.kind) \(number) was acknowledged, but node \(node.index) of the set holds \(Stamp.describe(node.disk.value(sector))) "
             + "in sector \(sector) (R1, R2)")
       }
     }
@@ -253,11 +257,16 @@ final class Cluster {
     if run.server.inFlight != 0 { world.fail("\(run.server.inFlight) commands are inside the nexus at the end") }
     let members = memberNodes
     guard let first = members.first else { return world.fail("the set is empty at the end") }
+    let size = store.record.sizeBytes
+    for node in members where node.disk.sizeBytes < size {
+      world.fail("at rest, node \(node.index) has \(node.disk.sizeBytes) bytes, the volume \(size)")
+    }
+    snapshots.checkAtRest()
     for node in members.dropFirst() {
-      for sector in first.disk.current.indices where node.disk.current[sector] != first.disk.current[sector] {
+      for sector in first.disk.current.indices where node.disk.value(sector) != first.disk.value(sector) {
         return world.fail(
-          "at rest, sector \(sector) holds \(Stamp.describe(first.disk.current[sector])) on node \(first.index) and "
-            + "\(Stamp.describe(node.disk.current[sector])) on node \(node.index)")
+          "at rest, sector \(sector) holds \(Stamp.describe(first.disk.value(sector))) on node \(first.index) and "
+            + "\(Stamp.describe(node.disk.value(sector))) on node \(node.index)")
       }
     }
     for node in nodes {

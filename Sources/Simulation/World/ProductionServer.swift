@@ -22,7 +22,20 @@ final class ProductionServer: VolumeServer {
   override func removeReplica(_ replica: Identifier) { nexus.removeReplica(replica) }
   override var isFenced: Bool { nexus.state == .fenced || nexus.state == .stopped }
   override var isServing: Bool { nexus.state == .serving }
-  override var isHealthy: Bool { nexus.state == .serving && nexus.members.allSatisfy { $0.state == .inSync } }
+  override var isHealthy: Bool {
+    nexus.state == .serving && nexus.members.allSatisfy { $0.state == .inSync } && nexus.snapshots.allSatisfy { $0.state == .ready }
+  }
+
+  override func takeSnapshot(_ id: Identifier, request: Identifier, then done: @escaping (String?) -> Void) {
+    nexus.takeSnapshot(id: id, request: request) { if case .failure(let failure) = $0 { done(failure.reason) } else { done(nil) } }
+  }
+
+  override func deleteSnapshots(request: Identifier) { nexus.deleteSnapshots(request: request) }
+
+  override func grow(toSizeBytes size: UInt64, then done: @escaping (String?) -> Void) {
+    nexus.grow(volumeToSizeBytes: size) { if case .failure(let failure) = $0 { done(failure.reason) } else { done(nil) } }
+  }
+
   override var leaving: [Identifier] {
     nexus.members.compactMap { if case .leaving = $0.state { $0.replica } else { nil } }
   }
@@ -31,6 +44,7 @@ final class ProductionServer: VolumeServer {
 
   override var summary: String {
     let members = nexus.members.map { "\($0.replica.description.prefix(4)) \($0.state)" }.joined(separator: ", ")
-    return "the nexus is \(nexus.state), its replicas are \(members)"
+    let snapshots = nexus.snapshots.map { "\($0.id.description.prefix(4)) \($0.state)" }.joined(separator: ", ")
+    return "the nexus is \(nexus.state), its replicas are \(members), its snapshots \(snapshots.isEmpty ? "none" : snapshots)"
   }
 }

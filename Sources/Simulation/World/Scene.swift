@@ -129,6 +129,39 @@ final class Scene {
 
   private static func author(_ value: UInt64) -> Int { value == 0 ? -1 : Int(value >> 32) - 1 }
 
+  // MARK: Snapshots and size
+
+  /// Has a snapshot taken and waits for it; its name on the replicas, nil if it was given up.
+  func takeSnapshot() -> Identifier? {
+    let (id, request) = (Identifier.random(using: &world.generator), Identifier.random(using: &world.generator))
+    var outcome: String??
+    guard let run = cluster.latest else { return nil }
+    run.process.enqueue { run.server.takeSnapshot(id, request: request) { outcome = .some($0) } }
+    wait(seconds: 30) { outcome != nil }
+    return outcome == .some(nil) ? id : nil
+  }
+
+  func deleteSnapshot(_ id: Identifier) {
+    guard let run = cluster.latest, let found = cluster.store.record.snapshots.first(where: { $0.id == id }) else { return }
+    run.process.enqueue { run.server.deleteSnapshots(request: found.request) }
+  }
+
+  /// Makes the volume larger and waits; false if it could not be.
+  func grow(toSizeBytes size: UInt64) -> Bool {
+    var outcome: String??
+    guard let run = cluster.latest else { return false }
+    run.process.enqueue { run.server.grow(toSizeBytes: size) { outcome = .some($0) } }
+    wait(seconds: 30) { outcome != nil }
+    return outcome == .some(nil)
+  }
+
+  /// The write that a node's snapshot holds in a sector, -1 for zeros; nil if it has no such snapshot.
+  func held(_ node: Int, _ snapshot: Identifier, _ sector: Int) -> Int? {
+    disk(node).snapshots.first { $0.id == snapshot }.map { Self.author($0.content[sector]) }
+  }
+
+  func hasSnapshot(_ node: Int, _ snapshot: Identifier) -> Bool { disk(node).snapshots.contains { $0.id == snapshot } }
+
   // MARK: Troubles
 
   /// Cuts a node off from all others and the store, or lets it back.
@@ -165,7 +198,7 @@ final class Scene {
     if !wait(seconds: 120, until: { isHealthy }) {
       return violation ?? "not healthy at the end: \(cluster.latest?.server.summary ?? "no nexus")"
     }
-    let sectors = disk(0).current.count
+    let sectors = Int(cluster.store.record.sizeBytes) / Stamp.sectorBytes
     for first in stride(from: 0, to: sectors, by: 128) {
       let status = run(.read, first..<min(first + 128, sectors))
       if status != .success { return violation ?? "a read at the end ended with \(status.map { "\($0)" } ?? "nothing")" }

@@ -28,6 +28,9 @@ struct SimulationPlan {
   let readPercent: Int
   /// Whether troubles wait until the volume was healthy once.
   let startsQuietly: Bool
+  /// Snapshots, deletions of them and growths.
+  let orderCount: Int
+  let orderIntervalNanoseconds: UInt64
 
   init(_ generator: inout SeededGenerator) {
     let replicas = [1, 2, 2, 2, 3, 3, 3, 3][generator.below(8)]
@@ -41,7 +44,8 @@ struct SimulationPlan {
     } else {
       cluster.sizeBytes = [128 << 10, 256 << 10, 512 << 10][generator.below(3)]
       cluster.regionBytes = [8 << 10, 16 << 10, 32 << 10][generator.below(3)]
-      cluster.maximumHotRegions = 64
+      // As many as there are when the volume is as large as it may become.
+      cluster.maximumHotRegions = 128
     }
     cluster.isWriteThrough = generator.chance(15)
     cluster.driftPartsPerMillion = [0, 100, 450][generator.below(3)]
@@ -77,5 +81,7 @@ struct SimulationPlan {
     zeroPercent = [0, 6, 20][generator.below(3)]
     readPercent = [25, 45, 65][generator.below(3)]
     startsQuietly = generator.chance(70)
+    orderCount = generator.chance(60) ? 1 + generator.below(10) : 0
+    orderIntervalNanoseconds = [50_000_000, 500_000_000, 2_000_000_000][generator.below(3)]
   }
 }

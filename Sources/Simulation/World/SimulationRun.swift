@@ -10,6 +10,8 @@ public struct SimulationOutcome: Sendable {
   public let failure: String?
   public let succeededCommands: Int
   public let generations: UInt64
+  /// Snapshots that became ready.
+  public let snapshots: Int
 }
 
 /// One life of a volume, drawn from a seed: work and troubles, then all is healed, and it must be as if nothing had happened.
@@ -20,6 +22,7 @@ public final class SimulationRun {
   private let cluster: Cluster
   private let hosts: [Host]
   private let troubles: Troubles
+  private let orders: SnapshotOrders
   private var isOver = false
 
   private static let healthyNanoseconds: UInt64 = 300_000_000_000
@@ -44,6 +47,7 @@ public final class SimulationRun {
     let cluster = cluster
     hosts = (0..<plan.hostCount).map { _ in Host(cluster: cluster, plan: plan, commands: commands) }
     troubles = Troubles(cluster: cluster, plan: plan, hosts: hosts)
+    orders = SnapshotOrders(cluster: cluster, plan: plan)
   }
 
   /// The nexus and the gates that ship, as the seed has it.
@@ -68,13 +72,15 @@ public final class SimulationRun {
     control()
     if plan.startsQuietly { world.run(until: { isHealthy }, limitNanoseconds: Self.healthyNanoseconds) }
     for host in hosts { host.work() }
+    orders.work()
     troubles.begin()
     world.run(until: { troubles.isOver }, limitNanoseconds: 200_000_000_000)
     world.run(forNanoseconds: 1 + world.generator.next() % 5_000_000_000)
     finish()
     let outcome = SimulationOutcome(
       seed: seed, eventCount: world.eventCount, traceHash: world.trace.hash, failure: world.violation,
-      succeededCommands: cluster.history.operations.count { $0.outcome == .done }, generations: cluster.store.record.generation)
+      succeededCommands: cluster.history.operations.count { $0.outcome == .done }, generations: cluster.store.record.generation,
+      snapshots: orders.taken)
     isOver = true
     cluster.dispose()
     return outcome
@@ -118,6 +124,7 @@ public final class SimulationRun {
   private func finish() {
     troubles.heal()
     for host in hosts { host.isWorking = false }
+    orders.isWorking = false
     if !world.run(until: { isHealthy }, limitNanoseconds: Self.healthyNanoseconds) {
       let members = cluster.store.record.members.count
       let summary = cluster.latest?.server.summary ?? "no nexus"
@@ -126,7 +133,7 @@ public final class SimulationRun {
           + "\(cluster.nodes.count) replicas are in the set; \(summary)")
       return
     }
-    let sectors = cluster.nodes[0].disk.current.count
+    let sectors = Int(cluster.store.record.sizeBytes) / Stamp.sectorBytes
     var tries = 0
     while !readAll(sectors), world.violation == nil {
       tries += 1

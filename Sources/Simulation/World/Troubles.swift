@@ -104,6 +104,7 @@ final class Troubles {
     cluster.killNode(node)
     world.note(.fault, node, 6) { "the pool of node \(node) is \(image == nil ? "replaced" : "an old copy")" }
     cluster.nodes[node].disk.replace(by: image)
+    cluster.snapshots.mayHaveRelics = true
     later { [self] in cluster.startNode(node) }
   }
 

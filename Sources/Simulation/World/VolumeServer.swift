@@ -18,6 +18,10 @@ class VolumeServer {
   var isHealthy: Bool { false }
   /// Replicas that are to leave the set, whether or not the store knows.
   var leaving: [Identifier] { [] }
+  /// Takes a snapshot; told when it is ready, or was given up, and why.
+  func takeSnapshot(_ id: Identifier, request: Identifier, then done: @escaping (String?) -> Void) { done("it cannot") }
+  func deleteSnapshots(request: Identifier) {}
+  func grow(toSizeBytes size: UInt64, then done: @escaping (String?) -> Void) { done("it cannot") }
   /// Commands under way inside.
   var inFlight: Int { 0 }
   /// Ends commands that have waited too long (R12).

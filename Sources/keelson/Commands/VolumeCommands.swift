@@ -13,11 +13,13 @@ extension Command {
       ["volume", "create"], summary: "create a volume and wait until it is served from all its replicas",
       positionals: [PositionalDeclaration("NAME", help: "lower-case letters, digits and hyphens, at most 63")],
       options: [
-        OptionDeclaration("size", .size, isRequired: true, help: "its size, in steps of 1 MiB"),
+        OptionDeclaration("size", .size, help: "its size, in steps of 1 MiB; of a clone, that of its source unless it is to be larger"),
         OptionDeclaration(
           "replicas", .integer(1...VolumeSpec.maximumReplicaCount), defaultText: "2", help: "on how many nodes each block lies"),
         OptionDeclaration(
           "block-size", .choice(["512", "4096"]), defaultText: "512", help: "bytes per logical block, as hosts see it"),
+        OptionDeclaration("from-snapshot", .text("NAME"), help: "begin with the data of this snapshot, sharing its space"),
+        OptionDeclaration("from-volume", .text("NAME"), help: "begin with the data that this volume has now, sharing its space"),
         OptionDeclaration(
           "slow-replicas", .choice(SlowReplicaPolicy.allCases.map(\.rawValue)), defaultText: "report",
           help: "a replica far slower than its peers: tell people, or let it leave the in-sync set"),
@@ -30,6 +32,8 @@ extension Command {
         .init("keelson volume create db --size 1GiB --replicas 2", "every write is on two nodes before it is acknowledged"),
         .init("keelson volume create scratch --size 10GiB --replicas 1 --block-size 4096", "one copy, blocks of 4 KiB"),
         .init("keelson volume create log --size 5GiB --thick --wait 5m", "its writes never find a pool full"),
+        .init("keelson volume create db-test --from-snapshot before-upgrade", "as many replicas as the snapshot's volume has"),
+        .init("keelson volume create db-copy --from-volume db --size 20GiB", "a copy of db as it is now, with room to grow"),
         .init(
           "keelson volume create pg-0 --size 8GiB --spread zone --affinity disk=ssd --group pg",
           "apart from pg-1, each copy in another zone"),
@@ -41,12 +45,22 @@ extension Command {
       blockSizeBytes: arguments.text("block-size") == "4096" ? 4096 : 512, isThick: arguments.flag("thick"), createdAt: Date.now)
     try readPlacement(arguments, into: &spec)
     if arguments.text("slow-replicas") == "drop" { spec.slowReplicas = .drop }
-    try spec.validate()
+    let source = try cloneSource(arguments)
+    if source == nil {
+      if !arguments.isGiven("size") {
+        throw CommandError.usage("'volume create' needs --size SIZE, or a source to clone", hint: "See 'keelson volume create --help'.")
+      }
+      try spec.validate()
+    }
     let access = try StoreAccess(arguments)
     if arguments.text("access").map({ $0 == "published" }) ?? access.isCluster { spec.publications = [] }
     if !arguments.flag("no-wait") { try access.requireRunning("create volume \(name)") }
-    try refuseIfTooLarge(spec, in: try access.cluster())
-    try VolumeRequests.create(spec, in: access.store)
+    if let source {
+      spec = try clone(spec, source, keepsReplicaCount: arguments.isGiven("replicas"), access)
+    } else {
+      try refuseIfTooLarge(spec, in: try access.cluster())
+      try VolumeRequests.create(spec, in: access.store)
+    }
     if arguments.flag("no-wait") {
       let volume = VolumeView(spec, in: try access.cluster())
       output.write(json: volume.json) { _ in "volume \(name) is asked for; see it with: keelson volume show \(name)\n" }
@@ -74,6 +88,38 @@ extension Command {
     }
     output.write(json: volume.json, text: volume.text)
     return .success
+  }
+
+  private enum CloneSource {
+    case snapshot(String)
+    case volume(String)
+  }
+
+  private static func cloneSource(_ arguments: ParsedArguments) throws(CommandError) -> CloneSource? {
+    switch (arguments.text("from-snapshot"), arguments.text("from-volume")) {
+    case (nil, nil): return nil
+    case (let snapshot?, nil): return .snapshot(snapshot)
+    case (nil, let volume?): return .volume(volume)
+    case (_?, _?): throw .usage("--from-snapshot and --from-volume both name a source", hint: "Give one of them.")
+    }
+  }
+
+  /// Asks for a clone, with as many replicas as the source's volume has unless told otherwise.
+  private static func clone(
+    _ spec: VolumeSpec, _ source: CloneSource, keepsReplicaCount: Bool, _ access: StoreAccess
+  ) throws -> VolumeSpec {
+    var spec = spec
+    let cluster = try access.cluster()
+    switch source {
+    case .snapshot(let name):
+      if !keepsReplicaCount, let volume = cluster.snapshot(name: name).flatMap({ cluster.volume(name: $0.object.volumeName) }) {
+        spec.replicaCount = volume.object.replicaCount
+      }
+      return try VolumeRequests.create(spec, fromSnapshot: name, in: access.store)
+    case .volume(let name):
+      if !keepsReplicaCount, let volume = cluster.volume(name: name) { spec.replicaCount = volume.object.replicaCount }
+      return try VolumeRequests.create(spec, fromVolume: name, in: access.store)
+    }
   }
 
   /// Throws if no pools have room for the volume, whatever nodes come back: waiting would be in vain.

@@ -6,7 +6,8 @@ import Foundation
 func tone(of state: String) -> TextStyle.Tone {
   switch state {
   case "healthy", "ready", "in-sync", "optimized", "done": .green
-  case "degraded", "rebuilding", "syncing", "running", "paused", "creating", "deleting", "starting", "stopping": .yellow
+  case "degraded", "rebuilding", "pending", "preparing", "syncing", "running", "paused", "creating", "deleting", "starting", "stopping":
+    .yellow
   default: .red
   }
 }

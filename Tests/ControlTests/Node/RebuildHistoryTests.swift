@@ -14,7 +14,8 @@ import Testing
   }
 
   private func report(_ rebuilds: [Rebuild], now: UInt64) -> NexusReport {
-    NexusReport(state: .serving, members: [], rebuilds: rebuilds, impatientCommands: 0, nowNanoseconds: now)
+    NexusReport(
+      state: .serving, members: [], sizeBytes: 1 << 20, snapshots: [], rebuilds: rebuilds, impatientCommands: 0, nowNanoseconds: now)
   }
 
   private func rebuild(began: UInt64) -> Rebuild {

@@ -39,7 +39,8 @@ import Testing
     #expect(
       state.inSync(volume.id)?.object
         == InSyncRecord(
-          generation: 0, setVersion: 1, nexusNode: "node-1", nexusIncarnation: "", members: nexus.object.replicas.map(\.id)))
+          generation: 0, setVersion: 1, nexusNode: "node-1", nexusIncarnation: "", members: nexus.object.replicas.map(\.id),
+          sizeBytes: 100 * mebibyte))
     #expect(self.steps(store).isEmpty)
     #expect(try !store.apply(steps[0].transaction), "the same transaction again must not place it twice")
   }

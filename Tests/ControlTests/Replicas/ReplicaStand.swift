@@ -199,7 +199,16 @@ final class HeldStorage: ReplicaStorage {
   override func allocatedRanges(fromOffsetBytes: UInt64, limit: Int) -> (ranges: [Range<UInt64>], next: UInt64?) {
     inner.allocatedRanges(fromOffsetBytes: fromOffsetBytes, limit: limit)
   }
-  override func createSnapshot(_ id: PoolIdentifier, done: @escaping Done) { inner.createSnapshot(id, done: done) }
+  override func createSnapshot(_ id: PoolIdentifier, sizeBytes: UInt64, done: @escaping Done) {
+    inner.createSnapshot(id, sizeBytes: sizeBytes, done: done)
+  }
+  override func changedRanges(
+    of later: PoolIdentifier?, since earlier: PoolIdentifier?, fromOffsetBytes: UInt64, limit: Int
+  ) -> (ranges: [Range<UInt64>], next: UInt64?)? {
+    inner.changedRanges(of: later, since: earlier, fromOffsetBytes: fromOffsetBytes, limit: limit)
+  }
+  override func openSnapshot(_ id: PoolIdentifier) -> BlockDevice? { inner.openSnapshot(id) }
+  override func closeSnapshot(_ snapshot: BlockDevice) { inner.closeSnapshot(snapshot) }
   override func deleteSnapshot(_ id: PoolIdentifier, done: @escaping Done) { inner.deleteSnapshot(id, done: done) }
   override func grow(toSizeBytes: UInt64, done: @escaping Done) {
     inner.grow(toSizeBytes: toSizeBytes) { [self] refusal in

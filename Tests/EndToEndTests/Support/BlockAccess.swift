@@ -88,9 +88,13 @@ final class BlockAccess: Sendable {
 
   /// The first path of a volume, from `volume show`.
   static func connect(to volume: JSON, hostName: String? = nil) async throws -> BlockAccess {
-    let path = volume["paths"][0]
+    try await connect(path: volume["paths"][0], hostName: hostName)
+  }
+
+  /// A path of a volume.
+  static func connect(path: JSON, hostName: String? = nil) async throws -> BlockAccess {
     guard let address = SocketAddress(host: path["traddr"].string, port: UInt16(max(0, path["trsvcid"].int(orDigitsOf: 0)))) else {
-      throw Failure(description: "volume has no path: \(volume)")
+      throw Failure(description: "it is no path: \(path)")
     }
     return try await connect(address: address, subsystem: path["subnqn"].string, hostName: hostName)
   }

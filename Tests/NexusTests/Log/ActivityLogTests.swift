@@ -86,4 +86,23 @@ struct ActivityLogTests {
     #expect(ActivityLog.ranges(of: []) == [])
     #expect(ActivityLog.ranges(of: [1, 2, 3, 7, 9, 10]) == [1..<4, 7..<8, 9..<11])
   }
+
+  @Test func `grows with its volume and keeps what it holds`() {
+    var log = ActivityLog(regionCount: 3, capacity: 5)
+    let first = log.admit(0, 2, now: 1)
+    #expect(first == .pinned(new: [0, 1, 2]))
+    for region in 0..<3 { log.setHot(region, now: 1) }
+    log.grow(toRegionCount: 8)
+    let (count, regions, areHot) = (log.regionCount, log.regions, log.areHot(0, 2))
+    #expect(count == 8 && regions == [0, 1, 2] && areHot)
+    let second = log.admit(6, 7, now: 2)
+    #expect(second == .pinned(new: [6, 7]))
+    // As many as the members' logs hold, and no more.
+    let third = log.admit(4, 4, now: 3)
+    #expect(third == .noRoom)
+    log.unpin(0, 2)
+    log.remove(1)
+    let fourth = log.admit(4, 4, now: 4)
+    #expect(fourth == .pinned(new: [4]))
+  }
 }

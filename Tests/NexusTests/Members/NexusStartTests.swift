@@ -216,7 +216,7 @@ struct NexusStartTests {
     let read = stand.submit(.read, 0..<8)
     stand.pump()
     #expect(stand.nexus.state != .serving && stand.status(read) == nil)
-    #expect(stand.surroundings.commits == [MembershipChange(members: [.a, .b], leaving: [], joining: [])])
+    #expect(stand.surroundings.commits == [MembershipChange(members: [.a, .b], leaving: [], joining: [], sizeBytes: 16 * 4096)])
     #expect(stand.members[0].questions.first == .claimFrom(stand.nexus.configuration.claim, floorGeneration: 1))
     stand.work { stand.status(read) != nil }
     #expect(stand.status(read) == .success && stand.nexus.state == .serving)

@@ -33,6 +33,7 @@ import Reactor
   var facts = ReplicaMetadata(claim: .none, bootID: .none, mayHaveLostCache: false, hotRegions: [], missed: [])
   var ranges: [Range<UInt64>] = []
   var busyReads = 0
+  private(set) var closedSnapshots = 0
 
   init(reactor: Reactor, sizeBytes: UInt64) {
     self.reactor = reactor
@@ -127,7 +128,14 @@ import Reactor
     let all = ranges.filter { $0.lowerBound >= fromOffsetBytes }
     return (Array(all.prefix(limit)), all.count > limit ? all[limit].lowerBound : nil)
   }
-  override func createSnapshot(_ id: Identifier, done: @escaping Done) { take(.createSnapshot(id), done) }
+  override func createSnapshot(_ id: Identifier, sizeBytes: UInt64, done: @escaping Done) { take(.createSnapshot(id), done) }
+  override func changedRanges(
+    of later: Identifier?, since earlier: Identifier?, fromOffsetBytes: UInt64, limit: Int
+  ) -> (ranges: [Range<UInt64>], next: UInt64?)? {
+    later == nil && earlier == nil ? allocatedRanges(fromOffsetBytes: fromOffsetBytes, limit: limit) : nil
+  }
+  override func openSnapshot(_ id: Identifier) -> BlockDevice? { snapshots.contains(id) ? self : nil }
+  override func closeSnapshot(_ snapshot: BlockDevice) { closedSnapshots += 1 }
   override func deleteSnapshot(_ id: Identifier, done: @escaping Done) { take(.deleteSnapshot(id), done) }
   override func grow(toSizeBytes: UInt64, done: @escaping Done) { take(.grow(toSizeBytes), done) }
 }

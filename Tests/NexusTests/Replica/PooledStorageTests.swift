@@ -77,7 +77,7 @@ import Testing
     let stand = try Stand(claim(1, nexus))
     let snapshot = Identifier.random()
     #expect(stand.perform(.write, at: 8192, count: 8192) == .success)
-    #expect(stand.ask(.createSnapshot(snapshot)) == .success(.done))
+    #expect(stand.ask(.createSnapshot(snapshot, sizeBytes: 1 << 40)) == .success(.done))
     #expect(stand.perform(.write, at: 20 << 20, count: 4096) == .success)
     #expect(
       stand.ask(.allocatedRanges(fromOffsetBytes: 0))
@@ -89,6 +89,40 @@ import Testing
     #expect(stand.gate.storage.snapshots == [snapshot])
     #expect(stand.ask(.deleteSnapshot(snapshot)) == .success(.done) && stand.gate.storage.snapshots.isEmpty)
     guard case .failure(.invalid) = stand.ask(.deleteSnapshot(snapshot)) else { return #expect(Bool(false)) }
+  }
+
+  @Test func `a snapshot is read, compared and told apart, and is not deleted meanwhile`() throws {
+    let stand = try Stand(claim(1, nexus))
+    let (one, two) = (Identifier.random(), Identifier.random())
+    #expect(stand.perform(.write, at: 8192, count: 8192) == .success)
+    #expect(stand.ask(.createSnapshot(one, sizeBytes: 16 << 20)) == .success(.done))
+    guard case .success(.data(let bytes)) = stand.ask(.readSnapshot(one, offsetBytes: 4096, byteCount: 8192)),
+      case .success(.checksums(let before)) = stand.ask(.snapshotChecksums(one, offsetBytes: 0, byteCount: 16384)),
+      case .success(.checksums(let now)) = stand.ask(.checksums(offsetBytes: 0, byteCount: 16384))
+    else { return #expect(Bool(false)) }
+    #expect(bytes.count == 8192 && bytes[..<4096].allSatisfy { $0 == 0 } && before == now)
+    #expect(stand.perform(.deallocate, at: 8192, count: 4096) == .success)
+    #expect(stand.perform(.write, at: 4 << 20, count: 4096) == .success)
+    #expect(
+      stand.ask(.changedRanges(of: nil, since: one, fromOffsetBytes: 0))
+        == .success(.ranges([8192..<12288, 4 << 20..<4 << 20 | 4096], nextOffsetBytes: nil)))
+    #expect(stand.ask(.snapshotChecksums(one, offsetBytes: 0, byteCount: 16384)) == .success(.checksums(before)))
+    #expect(stand.ask(.createSnapshot(two, sizeBytes: 32 << 20)) == .success(.done))
+    #expect(
+      stand.ask(.changedRanges(of: two, since: one, fromOffsetBytes: 12288))
+        == .success(.ranges([4 << 20..<4 << 20 | 4096], nextOffsetBytes: nil)))
+    // Its size is the one it was given.
+    guard case .failure(.invalid) = stand.ask(.readSnapshot(one, offsetBytes: 16 << 20, byteCount: 4096)),
+      case .failure(.invalid) = stand.ask(.readSnapshot(one, offsetBytes: 0, byteCount: 1 << 20)),
+      case .failure(.invalid) = stand.ask(.readSnapshot(.random(), offsetBytes: 0, byteCount: 4096)),
+      case .failure(.invalid) = stand.ask(.changedRanges(of: nil, since: .random(), fromOffsetBytes: 0))
+    else { return #expect(Bool(false)) }
+    var answers: [Result<ReplicaAnswer, ReplicaRefusal>] = []
+    stand.session.ask(.snapshotChecksums(one, offsetBytes: 0, byteCount: 4 << 20)) { answers.append($0) }
+    stand.session.ask(.deleteSnapshot(one)) { answers.append($0) }
+    stand.reactor.run(until: { answers.count == 2 }, timeoutNanoseconds: 5_000_000_000)
+    #expect(answers.contains(.failure(.busy)))
+    #expect(stand.ask(.deleteSnapshot(one)) == .success(.done) && stand.gate.storage.snapshots == [two])
   }
 
   @Test func `grows and takes writes beyond its old end`() throws {

@@ -73,6 +73,7 @@ import Reactor
       return .success(.ranges(allocated.filter { $0.upperBound > from }, nextOffsetBytes: nil))
     case .metadata: return .success(.metadata(metadata))
     case .release, .createSnapshot, .deleteSnapshot, .grow: break
+    case .snapshotChecksums, .readSnapshot, .changedRanges: return .failure(.invalid("there are no snapshots"))
     }
     return .success(.done)
   }
