@@ -31,8 +31,13 @@ extension ControllerService {
   }
 
   private static func create(_ spec: VolumeSpec, source: ContentSource?, in store: any StateStore) throws -> VolumeSpec {
-    try VolumeRequests.create(spec, in: store)
-    return spec
+    switch source?.csi {
+    case .snapshot?: return try VolumeRequests.create(spec, fromSnapshot: source?.name ?? "", in: store)
+    case .volume?: return try VolumeRequests.create(spec, fromVolume: source?.name ?? "", in: store)
+    case nil:
+      try VolumeRequests.create(spec, in: store)
+      return spec
+    }
   }
 
   /// What a new volume begins as.
@@ -42,11 +47,6 @@ extension ControllerService {
     var name: String
     var sizeBytes: UInt64
     var blockSizeBytes: UInt32
-  }
-
-  private func resolve(_ source: VolumeContentSource?) async throws -> ContentSource? {
-    guard source != nil else { return nil }
-    throw CSIRequests.invalid("volume_content_source is not supported")
   }
 
   /// Says at once what waiting would not change: pools without room, whatever nodes come back.
