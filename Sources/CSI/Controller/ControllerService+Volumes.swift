@@ -85,9 +85,8 @@ extension ControllerService {
     // Whatever is not there is deleted, foreign ids included.
     guard let id = VolumeID(request.volumeID), let spec = try await find(id) else { return DeleteVolumeResponse() }
     if !spec.deleting {
-      try refuseIfUsed(spec)
       do {
-        _ = try await store.run { try VolumeRequests.delete(name: spec.name, in: $0) }
+        _ = try await store.run { try VolumeRequests.delete(name: spec.name, unlessPublished: true, in: $0) }
       } catch VolumeRequests.Failure.notFound {
         return DeleteVolumeResponse()
       }
@@ -98,11 +97,6 @@ extension ControllerService {
       cluster.volume(name: name)?.object.id == id ? nil : true
     }
     return DeleteVolumeResponse()
-  }
-
-  private func refuseIfUsed(_ spec: VolumeSpec) throws(GRPCError) {
-    guard let user = spec.publications?.first else { return }
-    throw GRPCError(.failedPrecondition, "volume \(spec.id) is attached to \(user.nodeName ?? user.hostNQN); detach it first")
   }
 }
 
