@@ -301,8 +301,10 @@ import Testing
     #expect(response.volumeCondition?.isAbnormal == false)
     system.with { for index in $0.controllers.indices { $0.controllers[index].state = "connecting" } }
     #expect(try service.statistics(request).volumeCondition?.isAbnormal == true)
-    request.volumePath = "/some/other"
-    #expect(code { _ = try service.statistics(request) } == .notFound)
+    for path in ["/some/other", "some/path"] {
+      request.volumePath = path
+      #expect(code { _ = try service.statistics(request) } == .notFound)
+    }
     request.volumeID = "foreign"
     #expect(code { _ = try service.statistics(request) } == .notFound)
     request.volumePath = ""

@@ -107,7 +107,8 @@ extension NodeService {
 
   func expand(_ request: NodeExpandVolumeRequest) throws(GRPCError) -> NodeExpandVolumeResponse {
     try CSIRequests.require(request.volumeID, "volume_id")
-    try CSIRequests.path(request.volumePath, "volume_path")
+    // Nothing is done to the path, so one that cannot be a mount of ours is just not found.
+    try CSIRequests.require(request.volumePath, "volume_path")
     let volume = try CSIRequests.volumeID(request.volumeID)
     let wantedBytes = request.capacityRange?.requiredBytes ?? 0
     let limitBytes = request.capacityRange?.limitBytes ?? 0
@@ -142,7 +143,8 @@ extension NodeService {
 
   func statistics(_ request: NodeGetVolumeStatsRequest) throws(GRPCError) -> NodeGetVolumeStatsResponse {
     try CSIRequests.require(request.volumeID, "volume_id")
-    try CSIRequests.path(request.volumePath, "volume_path")
+    // Nothing is done to the path, so one that cannot be a mount of ours is just not found.
+    try CSIRequests.require(request.volumePath, "volume_path")
     let volume = try CSIRequests.volumeID(request.volumeID)
     guard let device = device(of: volume), let present = try mount(at: request.volumePath), isMount(present, of: device) else {
       throw GRPCError(.notFound, "volume \(volume) is not at \(request.volumePath)")
