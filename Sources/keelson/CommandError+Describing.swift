@@ -22,6 +22,10 @@ extension CommandError {
     case let error as VolumeRequests.PublishingFailure: self.init(error)
     case let error as VolumeRequests.MoveFailure: self.init(error)
     case let error as NodeRequests.Failure: self.init(error)
+    case StoreExport.Failure.storeNotEmpty(let count):
+      self.init(
+        "store_not_empty", StoreExport.Failure.storeNotEmpty(count: count).description, hint: "Write into it all the same with: --force")
+    case let error as StoreExport.Failure: self.init("not_transferred", error.description)
     case let error as ObjectError: self.init(error)
     case let error as SystemError: self.init("system_error", error.description)
     case let error as HostError: self.init("connection_failed", error.description)
@@ -73,6 +77,7 @@ extension CommandError {
 
   private init(_ error: NodeRequests.Failure) {
     switch error {
+    case .poolNotFound: self = .notFound("pool_not_found", error.description, hint: "See all pools with: keelson pool list")
     case .notFound: self = .notFound("node_not_found", error.description, hint: "See all nodes with: keelson node list")
     case .contended: self.init("node_contended", error.description)
     }

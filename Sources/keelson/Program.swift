@@ -6,16 +6,16 @@ enum Program {
   static let version = "0.1.0"
 
   static let commands: [Command] = [
-    .dev, .node, .csiNode,
+    .dev, .node, .controller, .csiNode,
     .volumeCreate, .volumeList, .volumeShow, .volumeExplain, .volumePublish, .volumeUnpublish, .volumeMove, .volumeResize,
     .volumeDelete, .volumeSet, .volumeScrub, .volumeForce,
     .snapshotCreate, .snapshotList, .snapshotDelete,
     .rebuildList, .rebuildPause, .rebuildResume, .rebuildThrottle,
-    .poolCreate, .poolList, .poolShow, .poolCheck, .poolGrow, .poolSet, .poolDestroy, .poolBench,
+    .poolCreate, .poolList, .poolShow, .poolCheck, .poolGrow, .poolSet, .poolLimit, .poolDestroy, .poolBench,
     .replicaList, .replicaDiscard,
     .nodeList, .nodeCordon, .nodeUncordon, .nodeLabel, .nodeDrain,
-    .status, .events, .storeInitRoles, .bench,
-    .version,
+    .status, .events, .get, .export, .importState, .recover, .storeInitRoles, .bench,
+    .completion, .version,
   ]
 
   static let grammar = CommandLineGrammar(

@@ -141,7 +141,7 @@ import Testing
     #expect(try cluster.run("pool", "list").json == [])
     #expect(try cluster.run("replica", "list").json == [])
     let status = try cluster.run("status").json
-    #expect(names(status) == ["nodes", "pools", "volumes", "problems"] && status["problems"] == [])
+    #expect(names(status) == ["nodes", "pools", "volumes", "rebuilds", "problems"] && status["problems"] == [])
     #expect(try cluster.run("volume", "show", "none").status == .notFound)
   }
 

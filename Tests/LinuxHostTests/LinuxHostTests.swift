@@ -1,9 +1,21 @@
 import Testing
 
 /// A Debian kernel in QEMU as the peer. One machine at a time: two emulated ones on few cores would only slow each other.
-@Suite(.serialized, .timeLimit(.minutes(15))) struct LinuxHostTests {
+@Suite(.serialized, .timeLimit(.minutes(30))) struct LinuxHostTests {
   @Test func aVolumeServesARealLinuxHostWhileNodesAreKilled() async throws {
     let result = try await Script.run("deploy/linux-host/volume-test.sh", limitSeconds: 600)
+    try #require(result.status == 0, "\(result.output)")
+    print(result.output)
+  }
+
+  @Test func aHostWithMultipathGoesOnWhileNodesDieStopAndAreMovedAwayFrom() async throws {
+    let result = try await Script.run("deploy/linux-host/failover-test.sh", limitSeconds: 450)
+    try #require(result.status == 0, "\(result.output)")
+    print(result.output)
+  }
+
+  @Test func aHostWithMultipathGoesOnWhileAClusterLosesPowerNetworkAndStore() async throws {
+    let result = try await Script.run("deploy/linux-host/cluster-test.sh", limitSeconds: 550)
     try #require(result.status == 0, "\(result.output)")
     print(result.output)
   }

@@ -88,6 +88,15 @@ connect() {
   expect "number of queues" "$(cat "/sys/class/nvme/$(controller)/queue_count")" = 5
 }
 
+# The paths through other nodes, which take over when the first one's node dies.
+connect_standbys() {
+  local port
+  for port in $STANDBY_PORTS; do
+    nvme connect -t tcp -a "$ADDRESS" -s "$port" -n "$NQN" --nr-io-queues=2 --nr-write-queues=2 --ctrl-loss-tmo=-1 \
+      --reconnect-delay=1 --keep-alive-tmo=5 "$@" || return 1
+  done
+}
+
 disconnect() {
   nvme disconnect -n "$NQN" >/tmp/disconnect || { cat /tmp/disconnect && return 1; }
   ! controller || { echo "the controller is still there" && return 1; }
@@ -219,9 +228,15 @@ kill_under_load() {
   load_is_running && ask_machine "$1" && load_is_running && writes_go_on
 }
 
+# The nexus moved meanwhile; the way to where it was comes back too.
 host_reconnected() {
-  dmesg | grep -q 'Successfully reconnected' || { echo "the host never lost its connection" && return 1; }
-  expect "controller's state" "$(cat "/sys/class/nvme/$(controller)/state")" = live
+  local tenths
+  for ((tenths = 0; tenths < 150; tenths++)); do
+    ! dmesg | grep -q 'Successfully reconnected' || [[ $(cat "/sys/class/nvme/$(controller)/state") != live ]] || return 0
+    sleep 0.1
+  done
+  echo "the host never lost its connection, or never got it back"
+  return 1
 }
 
 no_io_error() {
@@ -272,16 +287,17 @@ step 20 "  the replica comes back, and the volume says healthy" ask_machine expe
 step 20 "disconnect" disconnect
 
 answer=$(ask_machine create-second)
-if read -r NQN PORT UUID <<<"$answer" && [[ -n $UUID ]]; then
+if read -r NQN PORT UUID STANDBY_PORTS <<<"$answer" && [[ -n $STANDBY_PORTS ]]; then
   echo "A second volume: $NQN at $ADDRESS port $PORT"
   step 30 "connect, four I/O queues, header and data digests" connect -g -G
+  step 30 "connect through the other nodes too" connect_standbys -g -G
   start_load 12
   step 120 "kill -9 the node of the nexus under load" kill_under_load kill-nexus
   step 20 "  the host reconnected" host_reconnected
   step 120 "  the load saw no error and reads back what it wrote" join_load
   step 20 "disconnect" disconnect
 else
-  step 1 "create a second volume" expect "the machine's answer" "$answer" = "NQN PORT UUID"
+  step 1 "create a second volume" expect "the machine's answer" "$answer" = "NQN PORT UUID PORT"
 fi
 step 10 "no I/O error in the kernel's log" no_io_error
 echo "$failures steps failed"

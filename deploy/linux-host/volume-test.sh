@@ -23,7 +23,9 @@ show() {
 # create NAME : creates a two-replica volume and prints its NQN, port and UUID.
 create() {
   keelson volume create "$1" --size 1GiB --replicas 2 --output json >/dev/null
-  show "$1" | json '" ".join([d["paths"][0]["subnqn"], str(d["paths"][0]["trsvcid"]), d["id"]])'
+  # Every path that is a host's; the nexus's first.
+  show "$1" | json '" ".join([d["paths"][0]["subnqn"], str(d["paths"][0]["trsvcid"]), d["id"]]
+    + [p["trsvcid"] for p in d["paths"][1:] if p["traddr"] == "'"$guest_address"'"])'
 }
 
 process_of() {
@@ -90,7 +92,7 @@ case ${1:-} in
     start_dev "$KEELSON_BINARY" "$work/dev.log" --dir "$KEELSON_DIR" --nodes 3 --pool-size 4GiB \
       --port "$(first_free_port 16)" --advertise "$guest_address"
     description=$(create linux-a)
-    read -r nqn port uuid <<<"$description"
+    read -r nqn port uuid _ <<<"$description"
     echo "keelson dev is ready; its volume linux-a is $nqn on port $port"
     # In the background, so that a signal ends this script, and with it everything, without waiting for the guest.
     setpriv --pdeathsig TERM "$here/run.sh" --timeout 420 --handler "$here/volume-test.sh" --set "ADDRESS=$guest_address" --set "PORT=$port" \

@@ -23,6 +23,10 @@ final class NodeAgent: @unchecked Sendable {
   private var toldPaths: [VolumeID: PathStatus] = [:]
   private var isStopping = false
   private var isFirst = true
+  /// The highest revision of the store that the pools remember, while the store is not known to be the right one (R18).
+  private var remembered: UInt64?
+  private var doubt: String?
+  private var told: [VolumeID: String] = [:]
   private var watch: (any StoreWatch)?
   private let reporter: PoolReporter
   private let peers: PeerWatcher
@@ -72,6 +76,8 @@ final class NodeAgent: @unchecked Sendable {
         old.object.state = .starting
         old.object.message = nil
         operations.append(old.replacement)
+      } else if entry.key.hasPrefix(Keys.foundReplicas(node: node.name)) {
+        operations.append(.delete(key: entry.key))
       } else if (try? Stored<PathStatus>(entry)) != nil, entry.key.hasPrefix(Keys.pathStatuses(node: node.name)) {
         operations.append(.delete(key: entry.key))
       }
@@ -159,8 +165,10 @@ final class NodeAgent: @unchecked Sendable {
     }
     if isFirst {
       isFirst = false
+      remembered = keeper.rememberedRevision
       keeper.reportUnknown(replicas)
     }
+    if isInDoubt(of: nexuses) { return }
     let assigned = Set(nexuses.map(\.volumeID))
     for assignment in nexuses where assignment.deleting { end(assignment.volumeID) }
     for volume in runners.keys.filter({ !assigned.contains($0) }).sorted() { end(volume) }
@@ -240,6 +248,40 @@ final class NodeAgent: @unchecked Sendable {
         self.reconcile()
       }
     }
+  }
+
+  /// Whether the store may be an old or a foreign one: then nothing is served by it, and nothing deleted, until it is confirmed (R18).
+  private func isInDoubt(of nexuses: [NexusAssignment]) -> Bool {
+    guard let remembered else { return false }
+    var next: String? = "the state store does not answer"
+    do {
+      let revision = try node.store.list(prefix: Keys.storeTrust, after: nil, limit: 1).revision
+      let trust = try node.store.object(StoreTrust.self, at: Keys.storeTrust)?.object
+      // The first word counts: the store's revision grows.
+      next =
+        doubt != nil && remembered > trust?.upToRevision ?? 0
+        ? doubt : StoreTrust.doubt(remembered: remembered, revision: revision, trust: trust)
+    } catch {
+      node.log.write("cannot read the state store's revision: \(error); trying again")
+    }
+    guard let reason = next else {
+      if doubt != nil { node.log.write("the state store was confirmed") }
+      self.remembered = nil
+      doubt = nil
+      return false
+    }
+    if doubt != reason {
+      doubt = reason
+      node.log.write(reason)
+      node.events.record(.node, node.name, "StoreBehind", reason, isWarning: true)
+    }
+    for nexus in nexuses where !nexus.deleting {
+      let status = NexusStatus(volumeID: nexus.volumeID, state: .blocked, message: reason, generation: 0, replicas: [])
+      if told[nexus.volumeID] != reason { node.publish(status, at: Keys.nexusStatus(node: node.name, nexus.volumeID)) }
+      told[nexus.volumeID] = reason
+    }
+    queue.asyncAfter(deadline: .now() + 1) { self.reconcile() }
+    return true
   }
 
   /// Stops a volume's nexus, and only then says that it is gone: its replicas are deleted after that.

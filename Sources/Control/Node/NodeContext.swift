@@ -27,8 +27,10 @@ final class NodeContext: Sendable {
 
   init(
     name: String, incarnation: String, store: any StateStore, target: TargetServer, reactors: [ReactorReference], log: NodeLog,
+    controllerIdentifiers: ClosedRange<UInt16>,
     rebuildBytesPerSecond: UInt64? = nil
   ) {
+    self.controllerIdentifiers = controllerIdentifiers
     self.name = name
     self.incarnation = incarnation
     self.store = store
@@ -52,12 +54,8 @@ final class NodeContext: Sendable {
     Int(name.utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 } % UInt32(reactors.count))
   }
 
-  /// Controller ids of this node, apart from those of other nodes with paths to the same volume (R19).
-  var controllerIdentifiers: ClosedRange<UInt16> {
-    let hash = name.utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
-    let first = UInt16(hash % 15) * 4096 + 1
-    return first...(first + 4094)
-  }
+  /// Controller ids of this node, apart from those of all other nodes (R19).
+  let controllerIdentifiers: ClosedRange<UInt16>
 
   /// The subsystem of a volume or replica: one namespace, its identifiers the object's own.
   func description(

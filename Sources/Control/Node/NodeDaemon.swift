@@ -44,8 +44,15 @@ public final class NodeDaemon {
     let target = TargetServer(
       reactors: reactors, serialNumber: String(options.name.prefix(20)), log: TargetLog { [log] in log.write($0) })
     try listen(target)
+    let identifiers: ClosedRange<UInt16>
+    do {
+      identifiers = try ControllerIdentifierBlock.allot(node: options.name, in: store)
+    } catch {
+      throw StartError(description: "cannot get controller ids from the state store: \(error)")
+    }
     let node = NodeContext(
       name: options.name, incarnation: incarnation, store: store, target: target, reactors: reactors, log: log,
+      controllerIdentifiers: identifiers,
       rebuildBytesPerSecond: options.rebuildBytesPerSecond)
     let agent = NodeAgent(node: node, pools: pools, status: status(incarnation))
     try agent.start()

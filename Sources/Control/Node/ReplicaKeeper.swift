@@ -71,8 +71,20 @@ final class ReplicaKeeper: Sendable {
     for (name, pool) in pools.sorted(by: { $0.key < $1.key }) {
       for replica in pool.replicas where !assigned.contains(replica.id.description) {
         node.log.write("pool \(name) holds replica \(replica.id), which is not assigned to this node: kept, not served")
+        guard let claim = try? pool.metadata(of: replica.id).claim else { continue }
+        let found = FoundReplica(replica, claim, pool: name)
+        node.publish(found, at: Keys.foundReplica(node: node.name, found.id))
       }
     }
+  }
+
+  /// The highest revision of the state store that any replica here was told (R18).
+  var rememberedRevision: UInt64 {
+    var highest: UInt64 = 0
+    for pool in pools.values where !pool.isVolatile {
+      for replica in pool.replicas { highest = max(highest, (try? pool.metadata(of: replica.id).claim.storeRevision) ?? 0) }
+    }
+    return highest
   }
 
   private func report(_ assignment: ReplicaAssignment, _ state: ReplicaStatus.State, _ message: String? = nil, isLost: Bool = false) {

@@ -11,7 +11,10 @@ public enum Keys {
   public static let statuses = "status/"
   public static let inSyncRecords = "insync/"
   public static let events = "event/"
+  public static let storeTrust = "spec/trust"
   public static let controllerLease = "lease/controller"
+  /// Which node has which NVMe controller ids, for good. Not below the prefix of the controller's lease, which is waited for as one.
+  public static let controllerIdentifiers = "lease/nvme-ids/"
   /// The controller writes what it has to say under its own name; no node may be called so.
   public static let controllerName = "controller"
 
@@ -39,6 +42,8 @@ public enum Keys {
   public static func pathStatus(node: String, _ volume: VolumeID) -> String { "status/\(node)/path/\(volume)" }
   public static func pathStatuses(node: String) -> String { "status/\(node)/path/" }
   public static func peerStatus(node: String) -> String { "status/\(node)/peers" }
+  public static func foundReplicas(node: String) -> String { "status/\(node)/found/" }
+  public static func foundReplica(node: String, _ id: ReplicaID) -> String { "status/\(node)/found/\(id)" }
   public static func volumeNote(name: String) -> String { "status/\(controllerName)/volume/\(name)" }
 
   public static func events(source: String) -> String { "event/\(source)/" }

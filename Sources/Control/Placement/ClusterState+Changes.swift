@@ -156,6 +156,8 @@ extension ClusterState {
       pathStatusesByKey[key] = status.object
       index.add(key, of: status.object.volumeID)
       changes.volumes.insert(status.object.volumeID)
+    case ("status", 4) where parts[2] == "found":
+      foundReplicasByKey[key] = Placed(node: parts[1], stored: try Stored(entry))
     case ("status", 3) where parts[2] == "peers":
       let status: Stored<PeerStatus> = try Stored(entry)
       peersByNode[parts[1]] = status.object
@@ -206,6 +208,7 @@ extension ClusterState {
       peersByNode[parts[1]] = nil
       weighReports(&changes)
     case ("status", 4) where parts[2] == "path": pathStatusesByKey[key] = nil
+    case ("status", 4) where parts[2] == "found": foundReplicasByKey[key] = nil
     case ("status", 4) where parts[2] == "pool":
       poolsByKey[key] = nil
       index.removePool(key, node: parts[1])

@@ -37,6 +37,7 @@ public struct ClusterState: Sendable {
   var pathAssignmentsByKey: [String: Placed<PathAssignment>] = [:]
   var pathStatusesByKey: [String: PathStatus] = [:]
   var peersByNode: [String: PeerStatus] = [:]
+  var foundReplicasByKey: [String: Placed<FoundReplica>] = [:]
   var index = ClusterIndex()
   /// Incarnations of running nodes that peers which run say they have lost.
   internal(set) public var lossReports: Set<String> = []
@@ -62,6 +63,10 @@ public struct ClusterState: Sendable {
   public var pools: [Placed<PoolStatus>] { Self.sorted(poolsByKey) }
   public var replicaStatuses: [Placed<ReplicaStatus>] { Self.sorted(replicaStatusesByKey) }
   public var nexusStatuses: [Placed<NexusStatus>] { Self.sorted(nexusStatusesByKey) }
+  /// Replicas in pools that nobody assigned.
+  public var foundReplicas: [Placed<FoundReplica>] {
+    Self.sorted(foundReplicasByKey).filter { replicaAssignmentsByKey[Keys.replicaAssignment(node: $0.node, $0.object.id)] == nil }
+  }
   /// Objects that could not be read. Nothing is decided about what they may mean.
   public var problems: [ObjectError] { Self.sorted(problemsByKey) }
 

@@ -44,8 +44,8 @@ extension Reconciler {
       Step(transaction: transaction, reason: "node \(node): \(notice?.message ?? "noted")", notices: notice.map { [$0] } ?? []))
   }
 
-  /// Whether anything still depends on the node.
+  /// Whether anything is assigned to the node.
   private static func isKnown(_ node: String, _ state: ClusterState) -> Bool {
-    !(state.index.assignmentKeysByNode[node] ?? []).isEmpty || !state.pools(ofNode: node).isEmpty
+    !(state.index.assignmentKeysByNode[node] ?? []).isEmpty
   }
 }

@@ -61,7 +61,10 @@ extension Reconciler {
   ) -> Step? {
     let spec = volume.object
     guard look.keptInSyncCount >= spec.replicaCount else { return nil }
-    let dismissed = look.dismissible
+    // One after the other: the next when the set has let go of the last.
+    let listed = Set(nexus.object.replicas.map(\.id))
+    guard record.object.members.allSatisfy(listed.contains) else { return nil }
+    let dismissed = look.dismissible.prefix(1)
     if dismissed.isEmpty { return nil }
     var stored = nexus.stored
     stored.object.replicas.removeAll { replica in dismissed.contains { $0.replica.id == replica.id } }
@@ -152,6 +155,7 @@ private struct ReplicaLook {
   private let kept: [NexusAssignment.Replica]
   /// In the nexus's list, and to go when others are in sync.
   private let leaving: [Unwanted]
+  private let untouchable: Set<ReplicaID>
   private let members: Set<ReplicaID>
   private let nexusNode: String?
   private let wantedCount: Int
@@ -163,9 +167,14 @@ private struct ReplicaLook {
   ) {
     var kept: [NexusAssignment.Replica] = []
     var leaving: [Unwanted] = []
+    var untouchable: Set<ReplicaID> = []
     var dueAt: Date?
     for replica in nexus.replicas {
-      if let reason = Self.loss(of: replica, state) {
+      if record.out.contains(where: { $0.id == replica.id && $0.keptBy != nil }) {
+        // Left behind by a force: nobody touches it before the operator gives it up (R6).
+        untouchable.insert(replica.id)
+        kept.append(replica)
+      } else if let reason = Self.loss(of: replica, state) {
         leaving.append(Unwanted(replica: replica, reason: reason))
       } else if state.node(replica.node) == nil, let away = state.nodeNote(replica.node)?.awaySince {
         let end = away.addingTimeInterval(surroundings.policy.awayGraceSeconds)
@@ -182,6 +191,7 @@ private struct ReplicaLook {
       }
     }
     self.kept = kept
+    self.untouchable = untouchable
     self.leaving = leaving
     members = Set(record.members)
     nexusNode = state.nexusAssignments(of: spec.id).first?.node
@@ -215,7 +225,7 @@ private struct ReplicaLook {
   /// from which the nexus has not moved away yet has time.
   var dismissible: [Unwanted] {
     var result = leaving.filter { $0.replica.node != nexusNode || !members.contains($0.replica.id) }
-    let surplus = kept.enumerated().sorted { first, second in
+    let surplus = kept.filter { !untouchable.contains($0.id) }.enumerated().sorted { first, second in
       rank(first.element, first.offset) < rank(second.element, second.offset)
     }
     let count = max(0, kept.count - wantedCount)

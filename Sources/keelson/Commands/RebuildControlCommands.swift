@@ -63,19 +63,34 @@ extension Command {
       options: [
         OptionDeclaration(
           "slow-replicas", .choice(SlowReplicaPolicy.allCases.map(\.rawValue)),
-          help: "of a replica that answers far later than its peers: tell people, or let it leave the in-sync set where that is possible")
+          help: "of a replica that answers far later than its peers: tell people, or let it leave the in-sync set where that is possible"),
+        OptionDeclaration("replicas", .integer(1...VolumeSpec.maximumReplicaCount), help: "on how many nodes each block lies from now on"),
       ] + StoreAccess.options,
-      examples: [.init("keelson volume set db --slow-replicas drop", "one slow disk does not slow down all writes")])
+      examples: [
+        .init("keelson volume set db --slow-replicas drop", "one slow disk does not slow down all writes"),
+        .init("keelson volume set db --replicas 3", "while it is served; see how far it is with: keelson rebuild list --watch"),
+      ])
   ) { arguments, output in
     let name = arguments.positional("NAME") ?? ""
-    guard let text = arguments.text("slow-replicas"), let policy = SlowReplicaPolicy(rawValue: text) else {
-      throw CommandError.usage("nothing is to be changed", hint: "Give --slow-replicas report or drop.")
+    let policy = arguments.text("slow-replicas").flatMap(SlowReplicaPolicy.init(rawValue:))
+    let count = arguments.integer("replicas")
+    if policy == nil && count == nil {
+      throw CommandError.usage("nothing is to be changed", hint: "Give --replicas N, or --slow-replicas report or drop.")
     }
     let access = try StoreAccess(arguments)
-    try VolumeRequests.change(name: name, in: access.store) { $0.slowReplicas = policy }
-    output.write(json: ["volume": .string(name), "slow_replicas": .string(text)]) { _ in
-      "volume \(name): slow replicas are \(policy == .drop ? "dropped" : "reported")\n"
+    var members: [JSONValue.Member] = [.init("volume", .string(name))]
+    var lines: [String] = []
+    if let count {
+      try VolumeRequests.setReplicaCount(name: name, count, in: access.store)
+      members.append(.init("replicas", .integer(Int64(count))))
+      lines.append("\(count) \(count == 1 ? "replica is" : "replicas are") asked for")
     }
+    if let policy {
+      try VolumeRequests.change(name: name, in: access.store) { $0.slowReplicas = policy }
+      members.append(.init("slow_replicas", .string(policy.rawValue)))
+      lines.append("slow replicas are \(policy == .drop ? "dropped" : "reported")")
+    }
+    output.write(json: .object(members)) { _ in "volume \(name): \(lines.joined(separator: "; "))\n" }
     return .success
   }
 }

@@ -19,6 +19,8 @@ private struct Overview {
   let nodes: [NodeView]
   let pools: [PoolView]
   let volumes: [VolumeView]
+  /// Under way.
+  let rebuilds: [RebuildView]
   /// What needs attention, a sentence each.
   let problems: [String]
 
@@ -26,8 +28,17 @@ private struct Overview {
     nodes = NodeView.all(in: cluster)
     pools = PoolView.all(in: cluster)
     volumes = VolumeView.all(in: cluster)
+    rebuilds = RebuildView.all(in: cluster).filter { !$0.rebuild.isOver }
     var problems: [String] = isDevRunning ? [] : ["keelson dev does not run: this is what it left"]
     for node in nodes where node.state != "ready" { problems.append("node \(node.name) is \(node.state)") }
+    for node in nodes where node.isCordoned || node.isDraining {
+      problems.append(
+        "node \(node.name) is \(node.isDraining ? "being drained: \(DrainView(node: node.name, in: cluster).text)" : "cordoned")")
+    }
+    if !cluster.foundReplicas.isEmpty {
+      problems.append(
+        "\(cluster.foundReplicas.count) replica(s) in pools belong to nothing that the store knows: keelson recover --from-pools")
+    }
     for pool in pools where pool.state == "faulted" {
       problems.append("pool \(pool.name) of \(pool.node) is faulted\(pool.message.map { ": \($0)" } ?? "")")
     }
@@ -42,6 +53,7 @@ private struct Overview {
   var json: JSONValue {
     [
       "nodes": .array(nodes.map(\.json)), "pools": .array(pools.map(\.json)), "volumes": .array(volumes.map(\.json)),
+      "rebuilds": .array(rebuilds.map(\.json)),
       "problems": .array(problems.map { .string($0) }),
     ]
   }
@@ -55,8 +67,11 @@ private struct Overview {
     var text = "nodes    \(ready) of \(nodes.count) ready\n"
     text += "pools    \(usable.count) of \(pools.count) ready, \(free) of \(size) free\n"
     text += "volumes  \(healthy) of \(volumes.count) healthy\n"
+    if !nodes.isEmpty { text += "\n" + nodes.text(style) }
+    if !pools.isEmpty { text += "\n" + pools.text(style) }
     if !volumes.isEmpty { text += "\n" + volumes.text(style) }
+    if !rebuilds.isEmpty { text += "\n" + rebuilds.text(style) }
     if problems.isEmpty { return text + "\n\(style.applied(.green, to: "All is well."))\n" }
-    return text + "\n" + problems.map { "\(style.applied(.yellow, to: "!")) \($0)\n" }.joined()
+    return text + "\n" + problems.map { "\(style.applied(.yellow, to: "!")) \(style.applied(.yellow, to: $0))\n" }.joined()
   }
 }

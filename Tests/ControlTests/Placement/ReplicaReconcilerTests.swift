@@ -171,6 +171,22 @@ import Testing
     #expect(cluster.places(wide).isEmpty)
   }
 
+  @Test func `what a force left behind is not touched`() throws {
+    var cluster = try Cluster(3, now: start)
+    let spec = try cluster.create("db", replicas: 2)
+    var record = try #require(cluster.store.state.inSync(spec.id))
+    let left = try #require(cluster.store.state.replicaAssignments.first { $0.node == "node-2" }).object.id
+    record.object.members.removeAll { $0 == left }
+    record.object.out = [.init(id: left, reason: "left behind", atGeneration: 1)]
+    record.object.out[0].keptBy = UUID()
+    _ = try cluster.store.apply(StoreTransaction(operations: [record.replacement]))
+    for index in cluster.nodes.indices { cluster.nodes[index].isStuck = true }
+    try cluster.store.put(Keys.nodeSpec("node-2"), NodeSpec(name: "node-2", isCordoned: true, isDraining: true))
+    try cluster.settle()
+    #expect(cluster.store.state.replicaAssignments.map(\.node) == ["node-1", "node-2"])
+    #expect(cluster.store.state.replicaAssignments.allSatisfy { !$0.object.deleting })
+  }
+
   @Test func `few replicas are filled at the same time`() throws {
     var cluster = try Cluster(3, now: start)
     for number in 0..<8 { _ = try cluster.create("v\(number)", replicas: 1) }

@@ -1,0 +1,71 @@
+import Foundation
+import Testing
+
+extension EndToEnd {
+  @Suite(.serialized) struct ClusterLifeTests {
+    /// The nodes of a volume's replicas, once it is healthy and has so many.
+    private func places(_ dev: TestDev, _ name: String, _ count: Int) async throws -> [String] {
+      try await eventually("volume \(name) has \(count) replicas in sync", limitSeconds: 60) { () -> [String]? in
+        let volume = try await dev.volume(name)
+        let replicas = volume["replicas"].array
+        let isSettled = volume["state"] == "healthy" && replicas.count == count && replicas.allSatisfy { $0["state"] == "in-sync" }
+        return isSettled ? replicas.map { $0["node"].string }.sorted() : nil
+      }
+    }
+
+    @Test func `replicas are added, moved off a node and taken away while the data stay`() async throws {
+      try await TestDev.with(nodes: 4, poolSize: "1GiB") { dev in
+        _ = try await dev.create("db", size: "64MiB")
+        let written = try await dev.json("bench", "db", "--rw", "write", "--bs", "1m", "--size", "64MiB", "--one-pass")
+        #expect(written.keys.isEmpty == false)
+        #expect(try await dev.run("volume", "set", "db", "--replicas", "3").status == 0)
+        let three = try await places(dev, "db", 3)
+        try await eventually("the new one has all data") {
+          let used = try await dev.json("pool", "list").array.filter { $0["size"].int - $0["free"].int >= 64 << 20 }.map {
+            $0["node"].string
+          }
+          return used.sorted() == three ? true : nil
+        }
+        let drained = three[0]
+        #expect(try await dev.run("node", "drain", drained, "--watch", limitSeconds: 60).status == 0)
+        let moved = try await places(dev, "db", 3)
+        #expect(!moved.contains(drained) && Set(moved).count == 3)
+        #expect(try await dev.volume("db")["nexus"]["node"].string != drained)
+        #expect(try await dev.run("node", "uncordon", drained).status == 0)
+        #expect(try await dev.run("volume", "set", "db", "--replicas", "1").status == 0)
+        _ = try await places(dev, "db", 1)
+        try await eventually("the others' space is free again", limitSeconds: 60) {
+          try await dev.json("pool", "list").array.filter { $0["free"].int < $0["size"].int }.count == 1 ? true : nil
+        }
+        let reasons = try await dev.json("events", "--kind", "volume", "--name", "db").array.map { $0["reason"].string }
+        for reason in ["Placed", "ReplicaAdded", "ReplicaDismissed", "ReplicaRemoved"] { #expect(reasons.contains(reason)) }
+      }
+    }
+
+    @Test func `after the state store was lost, what pools remember brings volumes back`() async throws {
+      try await TestDev.with(nodes: 3, poolSize: "1GiB") { dev in
+        let before = try await dev.create("db", size: "64MiB")
+        let file = dev.directory + "/export.json"
+        #expect(try await dev.run("export", file).status == 0)
+        #expect(try await dev.json("get", "volume", "db")["spec"]["id"] == before["id"])
+        #expect(try await dev.stop() == 0)
+        for name in try FileManager.default.contentsOfDirectory(atPath: dev.directory) where name.contains(".db") {
+          try FileManager.default.removeItem(atPath: dev.directory + "/" + name)
+        }
+        try await dev.start()
+        #expect(try await dev.json("volume", "list") == .array([]))
+        let plan = try await eventually("both replicas are told of", limitSeconds: 30) { () -> JSON? in
+          let plan = try await dev.json("recover", "--from-pools", "--names", file)
+          return plan["volumes"].array.count == 1 ? plan : nil
+        }
+        #expect(plan["done"] == .bool(false) && plan["volumes"][0]["name"] == "db")
+        #expect(try await dev.json("volume", "list") == .array([]), "nothing is done without --force")
+        #expect(try await dev.run("recover", "--from-pools", "--names", file, "--force").status == 0)
+        _ = try await places(dev, "db", 2)
+        let after = try await dev.volume("db")
+        #expect(after["id"] == before["id"])
+        #expect(Set(after["replicas"].array.map { $0["id"].string }) == Set(before["replicas"].array.map { $0["id"].string }))
+      }
+    }
+  }
+}
