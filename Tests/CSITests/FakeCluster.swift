@@ -78,6 +78,7 @@ final class FakeCluster: Sendable {
   /// What all nodes have to say now.
   private static func work(_ cluster: ClusterState, _ mirror: StoreMirror) -> [StoreOperation] {
     var wanted: [String: Data] = [:]
+    var operations: [StoreOperation] = []
     for placed in cluster.replicaAssignments {
       let replica = placed.object
       let status = ReplicaStatus(
@@ -90,13 +91,25 @@ final class FakeCluster: Sendable {
         volumeID: nexus.volumeID, state: .healthy, generation: cluster.inSync(nexus.volumeID)?.object.generation ?? 0,
         replicas: nexus.replicas.map { NexusStatus.Replica(id: $0.id, node: $0.node, state: .inSync) })
       status.hosts = nexus.publications
+      if var stored = cluster.inSync(nexus.volumeID) {
+        let old = stored.object
+        stored.object.generation = max(old.generation, 1)
+        stored.object.sizeBytes = nexus.wantedSizeBytes ?? old.sizeBytes
+        stored.object.snapshots = nexus.snapshots.filter { !$0.deleting }.map { snapshot in
+          old.snapshots.first { $0.id == snapshot.id }
+            ?? InSyncRecord.Snapshot(
+              id: snapshot.id, replicaSnapshot: "\(snapshot.id)", state: .ready, sizeBytes: old.sizeBytes ?? nexus.sizeBytes,
+              takenAt: Date())
+        }
+        status.deletedSnapshots = nexus.snapshots.filter(\.deleting).map(\.id)
+        if stored.object != old { operations.append(stored.replacement) }
+      }
       wanted[Keys.nexusStatus(node: placed.node, nexus.volumeID)] = status.encoded()
     }
     for placed in cluster.pathAssignments {
       let status = PathStatus(volumeID: placed.object.volumeID, hosts: placed.object.publications)
       wanted[Keys.pathStatus(node: placed.node, placed.object.volumeID)] = status.encoded()
     }
-    var operations: [StoreOperation] = []
     for (key, value) in wanted.sorted(by: { $0.key < $1.key }) where mirror[key]?.value != value {
       operations.append(.put(key: key, value: value))
     }

@@ -31,8 +31,13 @@ extension ControllerService {
   }
 
   private static func create(_ spec: VolumeSpec, source: ContentSource?, in store: any StateStore) throws -> VolumeSpec {
-    try VolumeRequests.create(spec, in: store)
-    return spec
+    switch source?.csi {
+    case .snapshot?: return try VolumeRequests.create(spec, fromSnapshot: source?.name ?? "", in: store)
+    case .volume?: return try VolumeRequests.create(spec, fromVolume: source?.name ?? "", in: store)
+    case nil:
+      try VolumeRequests.create(spec, in: store)
+      return spec
+    }
   }
 
   /// What a new volume begins as.
@@ -42,11 +47,6 @@ extension ControllerService {
     var name: String
     var sizeBytes: UInt64
     var blockSizeBytes: UInt32
-  }
-
-  private func resolve(_ source: VolumeContentSource?) async throws -> ContentSource? {
-    guard source != nil else { return nil }
-    throw CSIRequests.invalid("volume_content_source is not supported")
   }
 
   /// Says at once what waiting would not change: pools without room, whatever nodes come back.
@@ -85,9 +85,8 @@ extension ControllerService {
     // Whatever is not there is deleted, foreign ids included.
     guard let id = VolumeID(request.volumeID), let spec = try await find(id) else { return DeleteVolumeResponse() }
     if !spec.deleting {
-      try refuseIfUsed(spec)
       do {
-        _ = try await store.run { try VolumeRequests.delete(name: spec.name, in: $0) }
+        _ = try await store.run { try VolumeRequests.delete(name: spec.name, unlessPublished: true, in: $0) }
       } catch VolumeRequests.Failure.notFound {
         return DeleteVolumeResponse()
       }
@@ -98,11 +97,6 @@ extension ControllerService {
       cluster.volume(name: name)?.object.id == id ? nil : true
     }
     return DeleteVolumeResponse()
-  }
-
-  private func refuseIfUsed(_ spec: VolumeSpec) throws(GRPCError) {
-    guard let user = spec.publications?.first else { return }
-    throw GRPCError(.failedPrecondition, "volume \(spec.id) is attached to \(user.nodeName ?? user.hostNQN); detach it first")
   }
 }
 

@@ -40,6 +40,10 @@ public final class ControllerService: Sendable {
       "ControllerPublishVolume": call { try await $0.publishVolume($1) },
       "ControllerUnpublishVolume": call { try await $0.unpublishVolume($1) },
       "ValidateVolumeCapabilities": call { try await $0.validateVolumeCapabilities($1) },
+      "CreateSnapshot": call { try await $0.createSnapshot($1) },
+      "DeleteSnapshot": call { try await $0.deleteSnapshot($1) },
+      "ListSnapshots": call { try await $0.listSnapshots($1) },
+      "ControllerExpandVolume": call { try await $0.expandVolume($1) },
       "ListVolumes": call { try await $0.listVolumes($1) },
       "ControllerGetVolume": call { try await $0.getVolume($1) },
       "GetCapacity": call { try await $0.getCapacity($1) },
@@ -69,6 +73,7 @@ public final class ControllerService: Sendable {
       if case .invalid = error { GRPCError(.invalidArgument, error.description) } else { GRPCError(.internalError, error.description) }
     case let error as VolumeRequests.Failure: status(of: error)
     case let error as VolumeRequests.PublishingFailure: status(of: error)
+    case let error as SnapshotRequests.Failure: status(of: error)
     case is CancellationError: GRPCError(.cancelled, "the call ended")
     default: GRPCError(.internalError, "\(error)")
     }
@@ -86,6 +91,7 @@ public final class ControllerService: Sendable {
   static let capabilities: ControllerGetCapabilitiesResponse = {
     let types: [ControllerServiceCapability.RPC.Kind] = [
       .createDeleteVolume, .publishUnpublishVolume, .publishReadonly, .listVolumes, .listVolumesPublishedNodes, .getCapacity,
+      .createDeleteSnapshot, .listSnapshots, .cloneVolume, .expandVolume,
       .volumeCondition, .getVolume, .singleNodeMultiWriter,
     ]
     var response = ControllerGetCapabilitiesResponse()

@@ -29,15 +29,18 @@ public enum VolumeRequests {
   }
 
   /// Asks for the volume's end; asking again changes nothing. Throws `Failure.notFound`, `Failure.failedPrecondition` while it has
-  /// snapshots, or a store error. Returns the volume's id, since another volume may get the name later.
+  /// snapshots or, if so asked, hosts, or a store error. Returns the volume's id, since another volume may get the name later.
   @discardableResult
-  public static func delete(name: String, in store: any StateStore) throws -> VolumeID {
+  public static func delete(name: String, unlessPublished: Bool = false, in store: any StateStore) throws -> VolumeID {
     try Names.validate(name, kind: "volume name")
     for _ in 0..<100 {
       guard var stored = try store.object(VolumeSpec.self, at: Keys.volumeSpec(name: name)) else {
         throw Failure.notFound(name: name)
       }
       if stored.object.deleting { return stored.object.id }
+      if unlessPublished, let user = stored.object.publications?.first {
+        throw Failure.failedPrecondition(name: name, reason: "is attached to \(user.nodeName ?? user.hostNQN): detach it first")
+      }
       // Whoever asks for a snapshot changes the volume's specification too, so that this cannot be passed by.
       let snapshots = try SnapshotRequests.snapshots(of: stored.object.id, in: store).filter { !$0.object.deleting }
       if !snapshots.isEmpty {
