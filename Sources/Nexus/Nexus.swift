@@ -47,7 +47,8 @@ import Reactor
   public var plantedErrors: PlantedErrors = [] {
     didSet { locks.isOpen = plantedErrors.contains(.dropsRangeLocks) }
   }
-  var minInSync: Int { configuration.minInSync }
+  /// Below this many members in sync nothing is served (R1).
+  public internal(set) var minInSync: Int
 
   /// Deallocate and Write Zeroes of more than this take turns with other commands. Whole units.
   var stepBytes: UInt64 = 256 << 20
@@ -245,6 +246,7 @@ import Reactor
     precondition(configuration.sizeBytes % Self.unitBytes == 0, "a volume is whole units")
     self.reactor = reactor
     self.configuration = configuration
+    minInSync = configuration.minInSync
     self.budget = budget
     unsafe self.surroundings = surroundings
     claim = configuration.claim

@@ -14,7 +14,8 @@ extension EndToEnd {
         let (a, b) = (created.nexusNode, created.otherNodes[0])
         let nodes = try await TestNodes(of: dev)
         // In the place of the one in keelson dev.
-        let store = try SQLiteStore(path: DevDirectory(path: dev.directory).storePath)
+        let storePath = DevDirectory(path: dev.directory).storePath
+        let store = try SQLiteStore(path: storePath)
         let controller = Controller(store: store, name: "test")
         controller.start()
         defer {
@@ -46,7 +47,7 @@ extension EndToEnd {
           #expect(!refused["why"].array.isEmpty)
           let outlook = try await dev.run("volume", "force", "db", "--output", "json")
           #expect(outlook.status == 1 && outlook.output.contains("is lost to the volume"), "\(outlook.output)\(outlook.errors)")
-          _ = try await dev.json("volume", "force", "db", "--replica", b, "--force")
+          _ = try await dev.json("volume", "force", "db", "--replica", b, "--force", "--store", "sqlite:\(storePath)")
           let forced = try await dev.await("degraded", of: "db")
           #expect(forced.replicaState(on: a) == "left-behind" && forced.replicaState(on: b) == "in-sync", "\(forced)")
           try await expect(0..<32, seed: 1, dev)
@@ -57,7 +58,7 @@ extension EndToEnd {
           try await dev.await("degraded", of: "db", limitSeconds: 60)
           try await Task.sleep(for: .seconds(3))
           #expect(try await dev.volume("db").replicaState(on: a) == "left-behind")
-          let replica = try await dev.json("replica", "discard", "db", a, "--force")
+          let replica = try await dev.json("replica", "discard", "db", a, "--force", "--store", "sqlite:\(storePath)")
           #expect(replica["node"].string == a)
           _ = try await dev.json("rebuild", "resume", "db")
           try await dev.await("healthy", of: "db", limitSeconds: 60)

@@ -110,7 +110,7 @@ extension EndToEnd {
         #expect(again["size"].int == 96 << 20 && host.sizeBytes == 96 << 20)
         let found = try #require(try await moment(host, upTo: (after + 1) / Self.blocks))
         #expect(found >= before && found <= after + 1)
-        try await Pattern.write(2000..<2001, seed: 5, to: host)
+        try await Pattern.write(1500..<1501, seed: 5, to: host)
         host.close()
 
         let refused = try await dev.run("volume", "delete", "busy", "--force")

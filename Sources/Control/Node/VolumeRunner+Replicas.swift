@@ -13,6 +13,8 @@ extension VolumeRunner {
   /// Opens ways to those that are assigned, takes from the nexus those that are not, and closes what it has let go of. On `queue`.
   func followReplicas() {
     guard let serving, !isStopping else { return }
+    let (nexus, minInSync) = (serving.nexus, assignment.effectiveMinInSync)
+    serving.reactor.call { _ in nexus.value.setMinInSync(minInSync) }
     discardKept(serving)
     for replica in assignment.replicas where kept[replica.id] == nil && !serving.links.contains(where: { $0.replica == replica.id }) {
       open(replica.id, serving)

@@ -10,6 +10,15 @@ extension Nexus {
     letGoOfUnwanted()
   }
 
+  /// The volume is to have more or fewer replicas. A larger number holds only once so many are in sync, which is why it is to be said again: replicas
+  /// that are still to come are no reason to stop serving.
+  public func setMinInSync(_ count: Int) {
+    precondition((1...Self.maximumMembers).contains(count))
+    if count == minInSync || (count > minInSync && setMask.nonzeroBitCount < count) { return }
+    minInSync = count
+    serveIfPossible()
+  }
+
   /// Lets go of those that are not wanted any more, as far as the set allows.
   func letGoOfUnwanted() {
     for index in replicas.indices where replicas[index].isUnwanted && !replicas[index].isForgotten && !isOver { letGo(index) }

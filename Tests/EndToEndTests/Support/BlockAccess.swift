@@ -36,7 +36,7 @@ final class BlockAccess: Sendable {
   }
 
   /// Connects to a subsystem as a host. Reconnects by itself when the connection is lost.
-  static func connect(address: SocketAddress, subsystem: String, hostName: String? = nil) async throws -> BlockAccess {
+  static func connect(addresses: [SocketAddress], subsystem: String, hostName: String? = nil) async throws -> BlockAccess {
     let reactor = try Reactor.start(configuration: .init(arenaBytes: 8 << 20))
     let transport = reactor.call { ReactorBound(TransportContext(reactor: $0)) }
     let identifier = UUID().uuidString.lowercased()
@@ -48,7 +48,7 @@ final class BlockAccess: Sendable {
     let fixed = options
     guard let name = QualifiedName(subsystem) else { throw Failure(description: "\(subsystem) is no NQN") }
     let controller = reactor.call { _ in
-      ReactorBound(RemoteController(context: transport.value, address: address, subsystem: name, host: host, options: fixed))
+      ReactorBound(RemoteController(context: transport.value, addresses: addresses, subsystem: name, host: host, options: fixed))
     }
     let result = await withCheckedContinuation { (continuation: CheckedContinuation<Result<ReactorBound<BlockDevice>, HostError>, Never>) in
       reactor.post { _ in controller.value.connect { continuation.resume(returning: $0.map { ReactorBound($0) }) } }
@@ -86,17 +86,22 @@ final class BlockAccess: Sendable {
     return try result.get()
   }
 
-  /// The first path of a volume, from `volume show`.
+  /// A volume, from `volume show`, through the path that serves it, now and later.
   static func connect(to volume: JSON, hostName: String? = nil) async throws -> BlockAccess {
-    try await connect(path: volume["paths"][0], hostName: hostName)
+    let paths = volume["paths"].array
+    return try await connect(addresses: try paths.map(address), subsystem: volume["paths"][0]["subnqn"].string, hostName: hostName)
   }
 
   /// A path of a volume.
   static func connect(path: JSON, hostName: String? = nil) async throws -> BlockAccess {
+    try await connect(addresses: [try address(of: path)], subsystem: path["subnqn"].string, hostName: hostName)
+  }
+
+  private static func address(of path: JSON) throws -> SocketAddress {
     guard let address = SocketAddress(host: path["traddr"].string, port: UInt16(max(0, path["trsvcid"].int(orDigitsOf: 0)))) else {
       throw Failure(description: "it is no path: \(path)")
     }
-    return try await connect(address: address, subsystem: path["subnqn"].string, hostName: hostName)
+    return address
   }
 
   /// The replica of a volume in a pool file that no node uses now.
