@@ -194,6 +194,9 @@ extension Nexus {
     let regions = Array(Set(found.regions.filter { $0 < log.regionCount })).sorted()
     let peer = replicas[resync.index].id
     let others = replicas.indices.filter { recordedMask & ~setMask & ~bit & Self.bit($0) != 0 }
+    // From now on the members may hold a record of it. Should this end before they say so, the record goes on all the same: the next nexus
+    // takes it for unbroken.
+    recordedMask |= bit
     askAll(logMask) { index in
       if index == resync.index {
         return others.flatMap { other in
@@ -204,7 +207,6 @@ extension Nexus {
       return resync.kind == .recorded ? [] : Self.questions(.missed(peer: peer), regions, isMember: true)
     } then: { [self] in
       guard isCurrent(resync) else { return }
-      recordedMask |= bit
       resync.queue = RegionQueue(regions)
       resync.progress.bytesToDo += regions.reduce(0) { $0 + UInt64(bytes(ofRegion: $1).count) }
       resync.stage = .copying

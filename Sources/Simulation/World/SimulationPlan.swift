@@ -7,7 +7,7 @@ struct SimulationPlan {
   }
 
   var cluster = Cluster.Options()
-  let troubles: [Trouble]
+  var troubles: [Trouble]
   /// From one trouble to the next, on average.
   let troubleIntervalNanoseconds: UInt64
   let troubleCount: Int

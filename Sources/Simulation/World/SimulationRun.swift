@@ -102,6 +102,8 @@ public final class SimulationRun {
 
   private var isHealthy: Bool {
     guard let latest = cluster.latest, cluster.isServed, latest.server.isHealthy else { return false }
+    // A growth whose reply was lost is known to the store before it is to the nexus.
+    if latest.server.device.sizeBytes < cluster.store.record.sizeBytes { return false }
     return cluster.store.record.members.count == cluster.nodes.count
   }
 
@@ -163,6 +165,8 @@ public final class SimulationRun {
       world.run(until: { isHealthy }, limitNanoseconds: Self.healthyNanoseconds)
     }
     scrub()
+    // What was ordered last may still be taken, or let go of, on slow disks.
+    world.run(until: { cluster.store.record.snapshots.allSatisfy { $0.state == .ready } }, limitNanoseconds: Self.healthyNanoseconds)
     // Time for the activity log to empty.
     world.run(forNanoseconds: 10_000_000_000)
     if world.violation == nil { cluster.checkAtRest() }
