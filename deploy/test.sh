@@ -31,4 +31,4 @@ deploy/linux-host/image.sh >/dev/null
 # The tests that run the binary take the one just built.
 KEELSON_BINARY=$(swift build -c release --show-bin-path)/keelson
 export KEELSON_BINARY
-exec timeout --foreground 1500 swift test --skip-build --disable-xctest
+exec timeout --foreground 2700 swift test --skip-build --disable-xctest
