@@ -84,7 +84,9 @@ event() {
   if [[ $(cat "$job.status") != 0 ]] || ! grep -q '"error" : 0' "/tmp/$step.json"; then
     flunk "$step: the load saw an error"
     tail -n 20 "/tmp/$step.err" "/tmp/$step.json"
-  elif ((${longest:-999999} > limit)); then
+  elif [[ -z $longest ]]; then
+    flunk "$step: the load does not say how long its writes took"
+  elif ((longest > limit)); then
     # Told, and no failure: how long it takes depends on what else the machine does.
     say "$step: $answer; longest pause $longest ms, OVER THE GOAL of $limit ms; no error, all data read back"
   else
