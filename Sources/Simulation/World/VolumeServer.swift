@@ -8,8 +8,8 @@ class VolumeServer {
   var device: BlockDevice { preconditionFailure("device is not implemented") }
   func replicaAppeared(_ replica: Identifier, _ door: ReplicaDoor) { preconditionFailure("replicaAppeared is not implemented") }
   /// Ends in order, and tells when nothing is under way and what it held was given back.
-  func shutDown(then done: @escaping () -> Void) { done() }
-  func startScrub() {}
+  func shutDown(then done: @escaping () -> Void) { preconditionFailure("shutDown is not implemented") }
+  func startScrub() { preconditionFailure("startScrub is not implemented") }
   var isScrubbing: Bool { false }
   func removeReplica(_ replica: Identifier) { preconditionFailure("removeReplica is not implemented") }
   /// Nothing will ever be served again: another nexus has taken over.
@@ -48,6 +48,8 @@ final class PassingServer: VolumeServer {
   override var isServing: Bool { passage.isServing }
   override var isHealthy: Bool { passage.isServing }
   override var inFlight: Int { passage.inFlight }
+  /// It has nothing to give back.
+  override func shutDown(then done: @escaping () -> Void) { done() }
 
   private final class Passage: BlockDevice {
     private let process: NodeProcess
