@@ -70,6 +70,8 @@ public struct DevOptions: Equatable, Sendable {
       "--advertise", place(advertiseHost ?? localHost), "--peer", place(localHost), "--reactors", "\(reactorCount)",
       "--io-engine", engine.rawValue, "--spin-microseconds", "\(spinMicroseconds)",
       // One node is enough to be found at the standard port.
+      // A port that is free: the node's status tells which.
+      "--metrics", "127.0.0.1:0",
       "--discovery-port", index == 0 ? "\(NodeOptions.standardDiscoveryPort)" : "none", "--stop-with-stdin",
     ]
     if let poolBytes {
