@@ -23,6 +23,8 @@ public struct DevOptions: Equatable, Sendable {
   /// Of each node.
   public var reactorCount: Int
   public var spinMicroseconds: Int
+  /// What its controller is told.
+  public var policy = ControllerPolicy()
 
   public init(
     directory: DevDirectory, nodeCount: Int = 3, poolBytes: UInt64? = defaultPoolBytes, memoryPools: [PoolOption] = [],

@@ -21,6 +21,8 @@ final class NodeContext: Sendable {
   let budgets: [ReactorBound<RebuildBudget>]
   let log: NodeLog
   let events: EventLog
+  /// For what each volume changes by itself and all may at the same time.
+  let commits: GroupCommit
   private let outbox: StatusOutbox
   /// What was last said of each pool.
   private let publishedPools = Mutex<[String: PoolStatus]>([:])
@@ -42,6 +44,7 @@ final class NodeContext: Sendable {
     self.reactors = reactors
     self.log = log
     events = EventLog(store: store, source: name)
+    commits = GroupCommit(store: store)
     outbox = StatusOutbox(store: store, log: log)
     transports = reactors.map { $0.call { ReactorBound(TransportContext(reactor: $0)) } }
     let bandwidth = rebuildBytesPerSecond.map { RebuildBudget.Bandwidth(bytesPerSecond: $0) }
