@@ -94,7 +94,7 @@ final class MembershipRecord: Sendable {
     let members = change.members.map(ReplicaID.init)
     if members != record.members { record.setVersion += 1 }
     record.members = members
-    record.confirmedGeneration = generation
+    if change.isConfirming { record.confirmedGeneration = generation }
     record.sizeBytes = change.sizeBytes
     record.take(change.snapshots, now: Date.now)
     record.out.removeAll { members.contains($0.id) }

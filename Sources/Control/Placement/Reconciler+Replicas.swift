@@ -54,17 +54,17 @@ extension Reconciler {
     return step(volume, compares, operations, "ReplicaRemoved", words.joined(separator: "; "))
   }
 
-  /// Tells the nexus to do without those that are not wanted, when enough others are in sync.
+  /// Tells the nexus to do without those that are not wanted, when enough others are in sync; at once without one that holds nothing any more,
+  /// as its place may be the only one for another.
   private static func dismiss(
     _ volume: Stored<VolumeSpec>, _ nexus: Placed<NexusAssignment>, _ record: Stored<InSyncRecord>, _ look: ReplicaLook,
     _ state: ClusterState
   ) -> Step? {
     let spec = volume.object
-    guard look.keptInSyncCount >= spec.replicaCount else { return nil }
     // One after the other: the next when the set has let go of the last.
     let listed = Set(nexus.object.replicas.map(\.id))
     guard record.object.members.allSatisfy(listed.contains) else { return nil }
-    let dismissed = look.dismissible.prefix(1)
+    let dismissed = (look.keptInSyncCount >= spec.replicaCount ? look.dismissible : look.gone).prefix(1)
     if dismissed.isEmpty { return nil }
     var stored = nexus.stored
     stored.object.replicas.removeAll { replica in dismissed.contains { $0.replica.id == replica.id } }
@@ -172,6 +172,8 @@ private struct ReplicaLook {
   private let untouchable: Set<ReplicaID>
   private let members: Set<ReplicaID>
   private let nexusNode: String?
+  /// In the list, but neither in the set nor in its pool, which is there.
+  let gone: [Unwanted]
   private let wantedCount: Int
   /// When the next node has been away for too long.
   let dueAt: Date?
@@ -208,6 +210,12 @@ private struct ReplicaLook {
     self.untouchable = untouchable
     self.leaving = leaving
     members = Set(record.members)
+    gone = leaving.filter { unwanted in
+      let replica = unwanted.replica
+      return !record.members.contains(replica.id) && state.node(replica.node)?.state == .ready
+        && state.pool(node: replica.node, replica.pool)?.state == .ready
+        && state.replicaStatus(node: replica.node, replica.id)?.isLost == true
+    }
     nexusNode = state.nexusAssignments(of: spec.id).first?.node
     wantedCount = spec.replicaCount
     self.dueAt = dueAt
