@@ -22,7 +22,8 @@ extension EndToEnd {
         let write = busy["volumes"][0]["write"]
         #expect(abs(write["bytes_per_second"].double / write["operations_per_second"].double - 4096) < 1)
         #expect(write["mean_seconds"].double > 0 && write["p99_seconds"].double > 0)
-        #expect(busy["volumes"][0]["read"]["operations_per_second"].double == 0)
+        // The benchmark reads only the beginning, to see whether there is a filesystem.
+        #expect(busy["volumes"][0]["read"]["operations_per_second"].double < write["operations_per_second"].double)
         let serving = try #require(busy["nodes"].array.first { $0["name"] == volume["nexus"]["node"] })
         #expect(serving["write"]["operations_per_second"].double > 0 && serving["connections"].int > 0)
         let other = try #require(busy["nodes"].array.first { $0["name"].string == volume.otherNodes.first })

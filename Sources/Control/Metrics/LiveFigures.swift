@@ -62,7 +62,7 @@ public struct LiveFigures: Equatable, Sendable {
         seconds = max(seconds, elapsed)
         var (read, write) = (Change(), Change())
         for (volumeName, volume) in now.volumes {
-          var entry = changes[volumeName] ?? (Volume(name: volumeName), Change(), Change())
+          var entry = changes[volumeName] ?? (volume: Volume(name: volumeName), read: Change(), write: Change())
           if volume.isOptimized || entry.volume.node == nil && volume.state != nil {
             entry.volume.node = name
             entry.volume.state = volume.state
@@ -170,7 +170,7 @@ private struct Change {
 
 extension UInt64 {
   /// From a page that may say anything.
-  fileprivate init(clamped value: Double) { self = value > 0 ? UInt64(exactly: min(value, 0x1p62).rounded()) ?? 0 : 0 }
+  fileprivate init(clamped value: Double) { self = value > 0 ? UInt64(exactly: Swift.min(value, 0x1p62).rounded()) ?? 0 : 0 }
 }
 
 extension Int {

@@ -78,8 +78,8 @@ public enum MetricsReader {
   private static func write(_ bytes: [UInt8], to descriptor: Int32, _ deadline: UInt64, _ address: SocketAddress) throws(ReadError) {
     var sent = 0
     while sent < bytes.count {
-      let count = bytes.withUnsafeBytes {
-        unsafe send(descriptor, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL.rawValue))
+      let count = unsafe bytes.withUnsafeBytes {
+        unsafe send(descriptor, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL))
       }
       if count > 0 {
         sent += count
@@ -96,7 +96,7 @@ public enum MetricsReader {
     var buffer = [UInt8](repeating: 0, count: 64 << 10)
     while true {
       try wait(descriptor, POLLIN, deadline, address)
-      let count = buffer.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress!, $0.count, 0) }
+      let count = unsafe buffer.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress!, $0.count, 0) }
       if count == 0 { return answer }
       if count < 0 {
         if errno == EAGAIN || errno == EINTR { continue }

@@ -118,8 +118,8 @@ final class MetricsServer: Sendable {
       connection.stage = .writing(sent: 0)
       return true
     case .writing(let sent):
-      let count = connection.response.withUnsafeBytes { bytes in
-        unsafe send(connection.descriptor, bytes.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL.rawValue))
+      let count = unsafe connection.response.withUnsafeBytes { bytes in
+        unsafe send(connection.descriptor, bytes.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL))
       }
       if count < 0 { return errno == EAGAIN || errno == EINTR }
       if sent + count < connection.response.count {
@@ -148,7 +148,7 @@ final class MetricsServer: Sendable {
   /// What has come, possibly nothing; nil when the peer will say no more.
   private static func receive(_ descriptor: Int32) -> [UInt8]? {
     var buffer = [UInt8](repeating: 0, count: 4096)
-    let count = buffer.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress!, $0.count, 0) }
+    let count = unsafe buffer.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress!, $0.count, 0) }
     if count < 0 { return errno == EAGAIN || errno == EINTR ? [] : nil }
     return count == 0 ? nil : Array(buffer.prefix(count))
   }

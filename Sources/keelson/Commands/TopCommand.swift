@@ -38,10 +38,7 @@ extension Command {
     for _ in 0..<count {
       usleep(useconds_t(clamping: interval / 1000))
       let now = samples(access)
-      let figures = LiveFigures(
-        now.map { node, sample in
-          (node, sample.map { (try? before.first { $0.node == node }?.sample.get(), $0) })
-        })
+      let figures = figures(before, now)
       before = now
       switch output.mode {
       case .json: if !terminal.write(figures.json.text(indented: count == 1) + "\n") { return .success }
@@ -54,8 +51,21 @@ extension Command {
     return .success
   }
 
+  private typealias Sample = (node: String, sample: Result<NodeSample, LiveFigures.Trouble>)
+
+  private static func figures(_ before: [Sample], _ now: [Sample]) -> LiveFigures {
+    LiveFigures(
+      now.map { node, sample in
+        let old = before.first { $0.node == node }.flatMap { try? $0.sample.get() }
+        switch sample {
+        case .success(let new): return (node: node, sample: .success((before: old, now: new)))
+        case .failure(let trouble): return (node: node, sample: .failure(trouble))
+        }
+      })
+  }
+
   /// What all nodes say now; asked at the same time, so that one that does not answer delays nobody twice.
-  private static func samples(_ access: StoreAccess) -> [(node: String, sample: Result<NodeSample, LiveFigures.Trouble>)] {
+  private static func samples(_ access: StoreAccess) -> [Sample] {
     let nodes: [NodeView]
     let statuses: [String: String]
     do {
@@ -65,9 +75,10 @@ extension Command {
     } catch {
       return [("the state store", .failure(.init("could not be read: \(error)")))]
     }
-    let found = Mutex<[(node: String, sample: Result<NodeSample, LiveFigures.Trouble>)]>([])
+    let found = Mutex<[Sample]>([])
     // Threads, since each may wait: so many that some silent nodes do not hold up the others.
-    let (next, group) = (Atomic(0), DispatchGroup())
+    let next = Atomic(0)
+    let group = DispatchGroup()
     for _ in 0..<min(nodes.count, 32) {
       group.enter()
       PlainThread.start(name: "keelson-top") {

@@ -9,36 +9,52 @@ extension LiveFigures {
   }
 
   func text(_ style: TextStyle) -> String {
-    var table = TextTable(
-      [.init("volume"), .init("node"), .init("state")] + Self.columns + [
-        .init("flush/s", .right), .init("trim/s", .right), .init("err/s", .right),
-      ])
-    for volume in volumes {
-      let state = (volume.state ?? "-") + (volume.rebuilt.map { " \(DecimalText.fixed($0 * 100, decimals: 0))%" } ?? "")
-      let tone: TextStyle.Tone? = volume.state == "healthy" ? nil : volume.state == nil ? nil : .yellow
-      table.add(
-        [.init(volume.name), .init(volume.node ?? "-"), .init(state, tone)] + Self.cells(volume.read, volume.write)
-          + [volume.flushesPerSecond, volume.trimsPerSecond].map { .init(DecimalText.count($0)) }
-          + [.init(DecimalText.count(volume.failuresPerSecond), volume.failuresPerSecond > 0 ? .red : nil)])
-    }
-    var nodeTable = TextTable(
-      [.init("node")] + Self.columns
-        + [.init("replica r/s", .right), .init("w/s", .right), .init("r MiB/s", .right), .init("w MiB/s", .right)]
-        + [.init("connections", .right), .init("pools free")])
-    for node in nodes where node.trouble == nil {
-      nodeTable.add(
-        [.init(node.name)] + Self.cells(node.read, node.write)
-          + [
-            .init(DecimalText.count(node.replicaRead.commandsPerSecond)), .init(DecimalText.count(node.replicaWrite.commandsPerSecond)),
-            .init(Self.mebibytes(node.replicaRead)), .init(Self.mebibytes(node.replicaWrite)), .init("\(node.hostConnections)"),
-            .init("\(ByteSize.text(node.poolFreeBytes)) of \(ByteSize.text(node.poolBytes))"),
-          ])
-    }
-    var text = volumes.isEmpty ? "No volumes with paths.\n" : table.text(style: style)
-    if !nodeTable.rows.isEmpty { text += "\n" + nodeTable.text(style: style) }
+    var text = volumes.isEmpty ? "No volumes with paths.\n" : volumeTable.text(style: style)
+    let reached = nodes.filter { $0.trouble == nil }
+    if !reached.isEmpty { text += "\n" + Self.table(of: reached).text(style: style) }
     let troubles = nodes.compactMap { node in node.trouble.map { "! node \(node.name): \($0)" } }
     if !troubles.isEmpty { text += "\n" + troubles.map { style.applied(.yellow, to: TextTable.printable($0)) + "\n" }.joined() }
     return text
+  }
+
+  private var volumeTable: TextTable {
+    var columns: [TextTable.Column] = [.init("volume"), .init("node"), .init("state")]
+    columns += Self.columns
+    columns += ["flush/s", "trim/s", "err/s"].map { TextTable.Column($0, .right) }
+    var table = TextTable(columns)
+    for volume in volumes {
+      let rebuilt = volume.rebuilt.map { " \(DecimalText.fixed($0 * 100, decimals: 0))%" } ?? ""
+      let isWell = volume.state == nil || volume.state == "healthy"
+      var cells: [TextTable.Cell] = [
+        .init(volume.name), .init(volume.node ?? "-"), .init((volume.state ?? "-") + rebuilt, isWell ? nil : .yellow),
+      ]
+      cells += Self.cells(volume.read, volume.write)
+      cells.append(.init(DecimalText.count(volume.flushesPerSecond)))
+      cells.append(.init(DecimalText.count(volume.trimsPerSecond)))
+      cells.append(.init(DecimalText.count(volume.failuresPerSecond), volume.failuresPerSecond > 0 ? .red : nil))
+      table.add(cells)
+    }
+    return table
+  }
+
+  private static func table(of nodes: [Node]) -> TextTable {
+    var columns: [TextTable.Column] = [.init("node")]
+    columns += Self.columns
+    columns += ["replica r/s", "w/s", "r MiB/s", "w MiB/s", "connections"].map { TextTable.Column($0, .right) }
+    columns.append(.init("pools free"))
+    var table = TextTable(columns)
+    for node in nodes {
+      var cells: [TextTable.Cell] = [.init(node.name)]
+      cells += Self.cells(node.read, node.write)
+      cells.append(.init(DecimalText.count(node.replicaRead.commandsPerSecond)))
+      cells.append(.init(DecimalText.count(node.replicaWrite.commandsPerSecond)))
+      cells.append(.init(mebibytes(node.replicaRead)))
+      cells.append(.init(mebibytes(node.replicaWrite)))
+      cells.append(.init("\(node.hostConnections)"))
+      cells.append(.init("\(ByteSize.text(node.poolFreeBytes)) of \(ByteSize.text(node.poolBytes))"))
+      table.add(cells)
+    }
+    return table
   }
 
   private static let columns: [TextTable.Column] = [

@@ -1,7 +1,5 @@
 import Foundation
 import Metrics
-import NVMe
-import Target
 import Testing
 
 @testable import Control

@@ -27,7 +27,7 @@ import Testing
     defer { close(descriptor) }
     var sent = 0
     while sent < bytes.count {
-      let count = bytes.withUnsafeBytes { unsafe send(descriptor, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL.rawValue)) }
+      let count = unsafe bytes.withUnsafeBytes { unsafe send(descriptor, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL)) }
       if count > 0 {
         sent += count
       } else if errno == EAGAIN {
@@ -55,7 +55,7 @@ import Testing
     var buffer = [UInt8](repeating: 0, count: 4096)
     while true {
       awaitEvent(descriptor, POLLIN)
-      let count = buffer.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress!, $0.count, 0) }
+      let count = unsafe buffer.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress!, $0.count, 0) }
       if count <= 0 { return String(decoding: answer, as: UTF8.self) }
       answer += buffer.prefix(count)
     }
@@ -80,7 +80,8 @@ import Testing
     (String(repeating: "y", count: 300_000), 431),
   ]) func `what is not served is refused with its status`(text: String, status: Int) throws {
     try serve(page: { Self.samplePage }) { server in
-      #expect(try answer(to: Array(text.utf8), from: server).hasPrefix("HTTP/1.1 \(status) "))
+      let told = try answer(to: Array(text.utf8), from: server)
+      #expect(told.hasPrefix("HTTP/1.1 \(status) "))
       #expect(throws: Never.self) { try MetricsReader.page(at: server.address, timeoutNanoseconds: Self.patience) }
     }
   }
@@ -90,7 +91,7 @@ import Testing
     try serve(options, page: { Self.samplePage }) { server in
       let silent = try (0..<2).map { _ in try connect(to: server) }
       defer { for descriptor in silent { close(descriptor) } }
-      _ = unsafe send(silent[0], "GET", 3, Int32(MSG_NOSIGNAL.rawValue))
+      _ = unsafe send(silent[0], "GET", 3, Int32(MSG_NOSIGNAL))
       // It waits for one of the two to go.
       #expect(throws: Never.self) { try MetricsReader.page(at: server.address, timeoutNanoseconds: Self.patience) }
       for descriptor in silent { #expect(read(descriptor).isEmpty, "put out without a word") }
