@@ -52,7 +52,7 @@ public struct VolumeSpec: StoredObject {
   public var discarded: [DiscardRequest]?
   /// The hosts that may use it; absent while any host may.
   public var publications: [Publication]?
-  /// The node that shall serve it while it can; absent for any.
+  /// The node that shall take over serving it as soon as it can; then, or when it can never, the wish is taken back. Absent for none.
   public var preferredNexus: String?
 
   public init(
@@ -111,7 +111,7 @@ public struct VolumeSpec: StoredObject {
     try Labels.validate(affinity ?? [:])
     for key in spread ?? [] { try Labels.validate(key: key) }
     if spread?.count ?? 0 > Labels.maximumCount { throw .invalid(what: what, reason: "it is to be spread over too many labels") }
-    if let preferredNode { try Names.validate(preferredNode, kind: "node name") }
+    if let preferredNode { try Names.validate(node: preferredNode) }
     if locality == .strict && preferredNode == nil {
       throw .invalid(what: what, reason: "strict locality needs a node that is preferred")
     }

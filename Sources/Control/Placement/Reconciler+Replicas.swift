@@ -144,6 +144,20 @@ extension Reconciler {
   }
 }
 
+extension Reconciler {
+  /// Why a replica is gone for good; nil if it is there or may come again.
+  static func loss(of replica: NexusAssignment.Replica, _ state: ClusterState) -> String? {
+    guard state.node(replica.node)?.state == .ready else { return nil }
+    if let status = state.replicaStatus(node: replica.node, replica.id), status.isLost {
+      return "the one on \(replica.node) is lost" + (status.message.map { ": \($0)" } ?? "")
+    }
+    if let pool = state.pool(node: replica.node, replica.pool), pool.state == .faulted {
+      return "pool \(replica.pool) of \(replica.node) is faulted" + (pool.message.map { ": \($0)" } ?? "")
+    }
+    return nil
+  }
+}
+
 /// Which of a volume's replicas may stay, and what is missing.
 private struct ReplicaLook {
   struct Unwanted {
@@ -176,7 +190,7 @@ private struct ReplicaLook {
         // Left behind by a force: nobody touches it before the operator gives it up (R6).
         untouchable.insert(replica.id)
         kept.append(replica)
-      } else if let reason = Self.loss(of: replica, state) {
+      } else if let reason = Reconciler.loss(of: replica, state) {
         leaving.append(Unwanted(replica: replica, reason: reason))
       } else if state.node(replica.node) == nil, let away = state.nodeNote(replica.node)?.awaySince {
         let end = away.addingTimeInterval(surroundings.policy.awayGraceSeconds)
@@ -205,18 +219,6 @@ private struct ReplicaLook {
     nexusNode = state.nexusAssignments(of: spec.id).first?.node
     wantedCount = spec.replicaCount
     self.dueAt = dueAt
-  }
-
-  /// Why a replica is gone for good; nil if it is there or may come again.
-  private static func loss(of replica: NexusAssignment.Replica, _ state: ClusterState) -> String? {
-    guard state.node(replica.node)?.state == .ready else { return nil }
-    if let status = state.replicaStatus(node: replica.node, replica.id), status.isLost {
-      return "the one on \(replica.node) is lost" + (status.message.map { ": \($0)" } ?? "")
-    }
-    if let pool = state.pool(node: replica.node, replica.pool), pool.state == .faulted {
-      return "pool \(replica.pool) of \(replica.node) is faulted" + (pool.message.map { ": \($0)" } ?? "")
-    }
-    return nil
   }
 
   var missingCount: Int { max(0, wantedCount - kept.count) }

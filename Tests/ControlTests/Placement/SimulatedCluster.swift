@@ -162,6 +162,13 @@ struct SimulatedNode {
           node.nexuses.insert(assignment.volumeID)
           try store.put(key, NexusStatus(volumeID: assignment.volumeID, state: .starting, generation: 1, replicas: []))
         }
+      } else if let record = state.inSync(assignment.volumeID)?.object, record.generation == 0 {
+        // As a nexus does: a new volume is claimed when all its replicas are there.
+        if assignment.replicas.allSatisfy({ state.replicaStatus(node: $0.node, $0.id)?.state == .ready }) {
+          var claimed = record
+          claimed.generation = 1
+          work.append { _, store in try store.put(Keys.inSync(assignment.volumeID), claimed) }
+        }
       } else if let change = membershipChange(assignment, state) {
         work.append { _, store in try store.put(Keys.inSync(assignment.volumeID), change) }
       } else if found?.state == .starting, assignment.replicas.allSatisfy({ state.replicaStatus(node: $0.node, $0.id)?.state == .ready }) {
