@@ -59,6 +59,7 @@ extension CommandError {
     switch error {
     case .publishedElsewhere(let name, let host, _):
       self.init("published_elsewhere", error.description, hint: "Take it from there with: keelson volume unpublish \(name) --host \(host)")
+    case .sharedIdentity: self.init("shared_identity", error.description)
     case .incompatible: self.init("published_otherwise", error.description, hint: "Unpublish it first.")
     case .tooMany: self.init("too_many_hosts", error.description)
     case .deleting: self.init("volume_deleted", error.description)

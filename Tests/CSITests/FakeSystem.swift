@@ -154,7 +154,13 @@ final class FakeSystem: NodeSystem {
     FilesystemUsage(totalBytes: 1000, availableBytes: 600, usedBytes: 300, totalInodes: 50, availableInodes: 40)
   }
 
-  func kind(of path: String) throws(SystemFailure) -> FileKind? { with { $0.files[path] } }
+  func kind(of path: String) throws(SystemFailure) -> FileKind? {
+    with { state in
+      // As sysfs names devices: by their numbers.
+      let isDisk = state.disks.contains { path == "/sys/dev/block/\(Self.number($0))" }
+      return isDisk ? .other : state.files[path]
+    }
+  }
   func makeDirectory(_ path: String) throws(SystemFailure) { with { $0.files[path] = .directory } }
   func makeFile(_ path: String) throws(SystemFailure) { with { $0.files[path] = .file } }
   func remove(_ path: String) throws(SystemFailure) { with { $0.files[path] = nil } }

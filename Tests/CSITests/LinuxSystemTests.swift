@@ -95,6 +95,13 @@ import Testing
     let program = FilesystemKind.ext4.formatting(file, uuid: "11111111-2222-4333-8444-555555555555", options: [])
     #expect(try system.run(program.name, program.arguments, limitSeconds: 60).status == 0)
     #expect(try contents() == .unfinished, "mke2fs leaves the marker alone")
+    // What files hold may look like the marker: a filesystem that was mounted once (s_mtime) is one all the same.
+    var superblock = try system.read(file, offsetBytes: 0, count: 4096)
+    superblock[1024 + 44] = 1
+    try system.write(file, offsetBytes: 0, superblock)
+    if case .filesystem = try contents() {} else { Issue.record("a filesystem that was used is taken for an unfinished one") }
+    superblock[1024 + 44] = 0
+    try system.write(file, offsetBytes: 0, superblock)
     try system.write(file, offsetBytes: FormatMarker.offsetBytes(deviceBytes: UInt64(size)), FormatMarker.blank)
     guard case .filesystem(let filesystem) = try contents() else {
       Issue.record("not recognised")

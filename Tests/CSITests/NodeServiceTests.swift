@@ -318,8 +318,27 @@ import Testing
           deviceNumber: "8:1", root: "/", mountPoint: "/var/lib/kubelet/staging/globalmount", options: ["rw"], filesystem: "ext4",
           source: "/dev/sda1", filesystemOptions: ["rw"]))
     }
+    system.with { $0.files["/sys/dev/block/8:1"] = .other }
     #expect(code { _ = try service.stage(stageRequest()) } == .alreadyExists)
     #expect(code { try unstage() } == .failedPrecondition)
     #expect(system.with { $0.mounts.count } == 1)
+    // Its device went away: nothing can be had by that mount any more.
+    system.with { $0.files["/sys/dev/block/8:1"] = nil }
+    _ = try service.stage(stageRequest())
+    #expect(system.with { $0.mounts.map(\.source) } == ["/dev/nvme0n1"])
+  }
+
+  @Test func `a filesystem that could not grow is grown by the next call`() throws {
+    _ = try service.stage(stageRequest())
+    try unstage()
+    system.with { state in
+      state.disks[0].bytes += [UInt8](repeating: 0, count: 64 << 20)
+      state.failingPrograms = ["resize2fs"]
+    }
+    #expect(code { _ = try service.stage(stageRequest()) } == .internalError)
+    system.with { $0.failingPrograms = [] }
+    let before = system.with { $0.programs.filter { $0[0] == "resize2fs" }.count }
+    _ = try service.stage(stageRequest())
+    #expect(system.with { $0.programs.filter { $0[0] == "resize2fs" }.count } == before + 1)
   }
 }

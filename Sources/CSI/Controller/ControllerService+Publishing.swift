@@ -59,6 +59,9 @@ extension ControllerService {
     if !request.nodeID.isEmpty {
       guard let node = NodeIdentity(request.nodeID) else { return ControllerUnpublishVolumeResponse() }
       host = node.hostNQN
+      // What another node has under the same identity is not this one's to give back.
+      let isAnothers = (spec.publications ?? []).contains { $0.hostNQN == node.hostNQN && $0.nodeName.map { $0 != node.name } == true }
+      if isAnothers { return ControllerUnpublishVolumeResponse() }
     }
     let (name, hostNQN) = (spec.name, host)
     do {
@@ -83,6 +86,7 @@ extension ControllerService {
     case .publishedElsewhere(_, let hostNQN, let nodeName):
       let node = NodeIdentity.hostID(ofNQN: hostNQN).flatMap { id in nodeName.map { "\($0)@\(id)" } } ?? hostNQN
       return GRPCError(.failedPrecondition, "the volume is attached to node \(node)")
+    case .sharedIdentity: return GRPCError(.failedPrecondition, failure.description)
     case .incompatible: return GRPCError(.alreadyExists, failure.description)
     case .tooMany: return GRPCError(.resourceExhausted, failure.description)
     case .deleting: return GRPCError(.notFound, failure.description)

@@ -3,7 +3,7 @@ import Protobuf
 // What changes volumes (CSI 1.12, csi.proto, `service Controller`).
 
 /// `csi.v1.CreateVolumeRequest`.
-public struct CreateVolumeRequest: ProtobufMessage {
+public struct CreateVolumeRequest: TabledMessage {
   public var name = ""
   public var capacityRange: CapacityRange?
   public var volumeCapabilities: [VolumeCapability] = []
@@ -16,89 +16,46 @@ public struct CreateVolumeRequest: ProtobufMessage {
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1: name = try field.string()
-    case 2: capacityRange = try field.message(merging: capacityRange)
-    case 3: volumeCapabilities.append(try field.message())
-    case 4: try field.insert(into: &parameters)
-    case 5: try field.insert(into: &secrets)
-    case 6: volumeContentSource = try field.message(merging: volumeContentSource)
-    case 7: accessibilityRequirements = try field.message(merging: accessibilityRequirements)
-    case 8: try field.insert(into: &mutableParameters)
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.string(1, name)
-    writer.message(2, capacityRange)
-    writer.messages(3, volumeCapabilities)
-    writer.map(4, parameters)
-    writer.map(5, secrets)
-    writer.message(6, volumeContentSource)
-    writer.message(7, accessibilityRequirements)
-    writer.map(8, mutableParameters)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .string(1, \.name), .message(2, \.capacityRange), .messages(3, \.volumeCapabilities), .map(4, \.parameters), .map(5, \.secrets),
+    .message(6, \.volumeContentSource), .message(7, \.accessibilityRequirements), .map(8, \.mutableParameters),
+  ]
 }
 
 /// `csi.v1.CreateVolumeResponse`.
-public struct CreateVolumeResponse: ProtobufMessage {
+public struct CreateVolumeResponse: TabledMessage {
   public var volume: Volume?
   public var unknownFields = UnknownFields()
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1: volume = try field.message(merging: volume)
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.message(1, volume)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .message(1, \.volume)
+  ]
 }
 
 /// `csi.v1.DeleteVolumeRequest`.
-public struct DeleteVolumeRequest: ProtobufMessage {
+public struct DeleteVolumeRequest: TabledMessage {
   public var volumeID = ""
   public var secrets: [String: String] = [:]
   public var unknownFields = UnknownFields()
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1: volumeID = try field.string()
-    case 2: try field.insert(into: &secrets)
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.string(1, volumeID)
-    writer.map(2, secrets)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .string(1, \.volumeID), .map(2, \.secrets),
+  ]
 }
 
 /// `csi.v1.DeleteVolumeResponse`.
-public struct DeleteVolumeResponse: ProtobufMessage {
+public struct DeleteVolumeResponse: TabledMessage {
   public var unknownFields = UnknownFields()
 
   public init() {}
-
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool { false }
-
-  public func encode(into writer: inout WireWriter) {}
 }
 
 /// `csi.v1.ControllerPublishVolumeRequest`.
-public struct ControllerPublishVolumeRequest: ProtobufMessage {
+public struct ControllerPublishVolumeRequest: TabledMessage {
   public var volumeID = ""
   public var nodeID = ""
   public var volumeCapability: VolumeCapability?
@@ -109,51 +66,26 @@ public struct ControllerPublishVolumeRequest: ProtobufMessage {
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1: volumeID = try field.string()
-    case 2: nodeID = try field.string()
-    case 3: volumeCapability = try field.message(merging: volumeCapability)
-    case 4: isReadOnly = try field.bool()
-    case 5: try field.insert(into: &secrets)
-    case 6: try field.insert(into: &volumeContext)
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.string(1, volumeID)
-    writer.string(2, nodeID)
-    writer.message(3, volumeCapability)
-    writer.bool(4, isReadOnly)
-    writer.map(5, secrets)
-    writer.map(6, volumeContext)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .string(1, \.volumeID), .string(2, \.nodeID), .message(3, \.volumeCapability), .bool(4, \.isReadOnly), .map(5, \.secrets),
+    .map(6, \.volumeContext),
+  ]
 }
 
 /// `csi.v1.ControllerPublishVolumeResponse`.
-public struct ControllerPublishVolumeResponse: ProtobufMessage {
+public struct ControllerPublishVolumeResponse: TabledMessage {
   public var publishContext: [String: String] = [:]
   public var unknownFields = UnknownFields()
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1: try field.insert(into: &publishContext)
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.map(1, publishContext)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .map(1, \.publishContext)
+  ]
 }
 
 /// `csi.v1.ControllerUnpublishVolumeRequest`.
-public struct ControllerUnpublishVolumeRequest: ProtobufMessage {
+public struct ControllerUnpublishVolumeRequest: TabledMessage {
   public var volumeID = ""
   public var nodeID = ""
   public var secrets: [String: String] = [:]
@@ -161,36 +93,20 @@ public struct ControllerUnpublishVolumeRequest: ProtobufMessage {
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1: volumeID = try field.string()
-    case 2: nodeID = try field.string()
-    case 3: try field.insert(into: &secrets)
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.string(1, volumeID)
-    writer.string(2, nodeID)
-    writer.map(3, secrets)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .string(1, \.volumeID), .string(2, \.nodeID), .map(3, \.secrets),
+  ]
 }
 
 /// `csi.v1.ControllerUnpublishVolumeResponse`.
-public struct ControllerUnpublishVolumeResponse: ProtobufMessage {
+public struct ControllerUnpublishVolumeResponse: TabledMessage {
   public var unknownFields = UnknownFields()
 
   public init() {}
-
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool { false }
-
-  public func encode(into writer: inout WireWriter) {}
 }
 
 /// `csi.v1.ControllerExpandVolumeRequest`.
-public struct ControllerExpandVolumeRequest: ProtobufMessage {
+public struct ControllerExpandVolumeRequest: TabledMessage {
   public var volumeID = ""
   public var capacityRange: CapacityRange?
   public var secrets: [String: String] = [:]
@@ -199,44 +115,20 @@ public struct ControllerExpandVolumeRequest: ProtobufMessage {
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1: volumeID = try field.string()
-    case 2: capacityRange = try field.message(merging: capacityRange)
-    case 3: try field.insert(into: &secrets)
-    case 4: volumeCapability = try field.message(merging: volumeCapability)
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.string(1, volumeID)
-    writer.message(2, capacityRange)
-    writer.map(3, secrets)
-    writer.message(4, volumeCapability)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .string(1, \.volumeID), .message(2, \.capacityRange), .map(3, \.secrets), .message(4, \.volumeCapability),
+  ]
 }
 
 /// `csi.v1.ControllerExpandVolumeResponse`.
-public struct ControllerExpandVolumeResponse: ProtobufMessage {
+public struct ControllerExpandVolumeResponse: TabledMessage {
   public var capacityBytes: Int64 = 0
   public var isNodeExpansionRequired = false
   public var unknownFields = UnknownFields()
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1: capacityBytes = try field.int64()
-    case 2: isNodeExpansionRequired = try field.bool()
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.int64(1, capacityBytes)
-    writer.bool(2, isNodeExpansionRequired)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .int64(1, \.capacityBytes), .bool(2, \.isNodeExpansionRequired),
+  ]
 }

@@ -3,18 +3,14 @@ import Protobuf
 // What the Identity service says (CSI 1.12, csi.proto, `service Identity`).
 
 /// `csi.v1.GetPluginInfoRequest`.
-public struct GetPluginInfoRequest: ProtobufMessage {
+public struct GetPluginInfoRequest: TabledMessage {
   public var unknownFields = UnknownFields()
 
   public init() {}
-
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool { false }
-
-  public func encode(into writer: inout WireWriter) {}
 }
 
 /// `csi.v1.GetPluginInfoResponse`.
-public struct GetPluginInfoResponse: ProtobufMessage {
+public struct GetPluginInfoResponse: TabledMessage {
   public var name = ""
   public var vendorVersion = ""
   public var manifest: [String: String] = [:]
@@ -22,58 +18,34 @@ public struct GetPluginInfoResponse: ProtobufMessage {
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1: name = try field.string()
-    case 2: vendorVersion = try field.string()
-    case 3: try field.insert(into: &manifest)
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.string(1, name)
-    writer.string(2, vendorVersion)
-    writer.map(3, manifest)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .string(1, \.name), .string(2, \.vendorVersion), .map(3, \.manifest),
+  ]
 }
 
 /// `csi.v1.GetPluginCapabilitiesRequest`.
-public struct GetPluginCapabilitiesRequest: ProtobufMessage {
+public struct GetPluginCapabilitiesRequest: TabledMessage {
   public var unknownFields = UnknownFields()
 
   public init() {}
-
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool { false }
-
-  public func encode(into writer: inout WireWriter) {}
 }
 
 /// `csi.v1.GetPluginCapabilitiesResponse`.
-public struct GetPluginCapabilitiesResponse: ProtobufMessage {
+public struct GetPluginCapabilitiesResponse: TabledMessage {
   public var capabilities: [PluginCapability] = []
   public var unknownFields = UnknownFields()
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1: capabilities.append(try field.message())
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.messages(1, capabilities)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .messages(1, \.capabilities)
+  ]
 }
 
 /// `csi.v1.PluginCapability`.
-public struct PluginCapability: ProtobufMessage {
+public struct PluginCapability: TabledMessage {
   /// `csi.v1.PluginCapability.Service`.
-  public struct Service: ProtobufMessage {
+  public struct Service: TabledMessage {
     public enum Kind: Int32, Sendable {
       case unknown = 0
       case controllerService = 1
@@ -87,21 +59,13 @@ public struct PluginCapability: ProtobufMessage {
 
     public init() {}
 
-    public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-      switch field.number {
-      case 1: type = Kind(rawValue: try field.int32()) ?? .unknown
-      default: return false
-      }
-      return true
-    }
-
-    public func encode(into writer: inout WireWriter) {
-      writer.int32(1, type.rawValue)
-    }
+    public static let fields: [MessageField<Self>] = [
+      .choice(1, \.type, unknown: .unknown)
+    ]
   }
 
   /// `csi.v1.PluginCapability.VolumeExpansion`.
-  public struct VolumeExpansion: ProtobufMessage {
+  public struct VolumeExpansion: TabledMessage {
     public enum Kind: Int32, Sendable {
       case unknown = 0
       case online = 1
@@ -113,17 +77,9 @@ public struct PluginCapability: ProtobufMessage {
 
     public init() {}
 
-    public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-      switch field.number {
-      case 1: type = Kind(rawValue: try field.int32()) ?? .unknown
-      default: return false
-      }
-      return true
-    }
-
-    public func encode(into writer: inout WireWriter) {
-      writer.int32(1, type.rawValue)
-    }
+    public static let fields: [MessageField<Self>] = [
+      .choice(1, \.type, unknown: .unknown)
+    ]
   }
 
   public var service: Service?
@@ -132,52 +88,26 @@ public struct PluginCapability: ProtobufMessage {
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1:
-      service = try field.message(merging: service)
-      volumeExpansion = nil
-    case 2:
-      volumeExpansion = try field.message(merging: volumeExpansion)
-      service = nil
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.message(1, service)
-    writer.message(2, volumeExpansion)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .message(1, \.service, insteadOf: \.volumeExpansion), .message(2, \.volumeExpansion, insteadOf: \.service),
+  ]
 }
 
 /// `csi.v1.ProbeRequest`.
-public struct ProbeRequest: ProtobufMessage {
+public struct ProbeRequest: TabledMessage {
   public var unknownFields = UnknownFields()
 
   public init() {}
-
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool { false }
-
-  public func encode(into writer: inout WireWriter) {}
 }
 
 /// `csi.v1.ProbeResponse`.
-public struct ProbeResponse: ProtobufMessage {
+public struct ProbeResponse: TabledMessage {
   public var ready: ProtobufBoolValue?
   public var unknownFields = UnknownFields()
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1: ready = try field.message(merging: ready)
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.message(1, ready)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .message(1, \.ready)
+  ]
 }

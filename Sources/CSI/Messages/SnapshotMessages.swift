@@ -3,7 +3,7 @@ import Protobuf
 // What the Controller service says of snapshots (CSI 1.12, csi.proto).
 
 /// `csi.v1.CreateSnapshotRequest`.
-public struct CreateSnapshotRequest: ProtobufMessage {
+public struct CreateSnapshotRequest: TabledMessage {
   public var sourceVolumeID = ""
   public var name = ""
   public var secrets: [String: String] = [:]
@@ -12,47 +12,25 @@ public struct CreateSnapshotRequest: ProtobufMessage {
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1: sourceVolumeID = try field.string()
-    case 2: name = try field.string()
-    case 3: try field.insert(into: &secrets)
-    case 4: try field.insert(into: &parameters)
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.string(1, sourceVolumeID)
-    writer.string(2, name)
-    writer.map(3, secrets)
-    writer.map(4, parameters)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .string(1, \.sourceVolumeID), .string(2, \.name), .map(3, \.secrets), .map(4, \.parameters),
+  ]
 }
 
 /// `csi.v1.CreateSnapshotResponse`.
-public struct CreateSnapshotResponse: ProtobufMessage {
+public struct CreateSnapshotResponse: TabledMessage {
   public var snapshot: Snapshot?
   public var unknownFields = UnknownFields()
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1: snapshot = try field.message(merging: snapshot)
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.message(1, snapshot)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .message(1, \.snapshot)
+  ]
 }
 
 /// `csi.v1.Snapshot`.
-public struct Snapshot: ProtobufMessage {
+public struct Snapshot: TabledMessage {
   public var sizeBytes: Int64 = 0
   public var snapshotID = ""
   public var sourceVolumeID = ""
@@ -63,65 +41,34 @@ public struct Snapshot: ProtobufMessage {
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1: sizeBytes = try field.int64()
-    case 2: snapshotID = try field.string()
-    case 3: sourceVolumeID = try field.string()
-    case 4: creationTime = try field.message(merging: creationTime)
-    case 5: isReadyToUse = try field.bool()
-    case 6: groupSnapshotID = try field.string()
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.int64(1, sizeBytes)
-    writer.string(2, snapshotID)
-    writer.string(3, sourceVolumeID)
-    writer.message(4, creationTime)
-    writer.bool(5, isReadyToUse)
-    writer.string(6, groupSnapshotID)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .int64(1, \.sizeBytes), .string(2, \.snapshotID), .string(3, \.sourceVolumeID), .message(4, \.creationTime),
+    .bool(5, \.isReadyToUse), .string(6, \.groupSnapshotID),
+  ]
 }
 
 /// `csi.v1.DeleteSnapshotRequest`.
-public struct DeleteSnapshotRequest: ProtobufMessage {
+public struct DeleteSnapshotRequest: TabledMessage {
   public var snapshotID = ""
   public var secrets: [String: String] = [:]
   public var unknownFields = UnknownFields()
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1: snapshotID = try field.string()
-    case 2: try field.insert(into: &secrets)
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.string(1, snapshotID)
-    writer.map(2, secrets)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .string(1, \.snapshotID), .map(2, \.secrets),
+  ]
 }
 
 /// `csi.v1.DeleteSnapshotResponse`.
-public struct DeleteSnapshotResponse: ProtobufMessage {
+public struct DeleteSnapshotResponse: TabledMessage {
   public var unknownFields = UnknownFields()
 
   public init() {}
-
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool { false }
-
-  public func encode(into writer: inout WireWriter) {}
 }
 
 /// `csi.v1.ListSnapshotsRequest`.
-public struct ListSnapshotsRequest: ProtobufMessage {
+public struct ListSnapshotsRequest: TabledMessage {
   public var maxEntries: Int32 = 0
   public var startingToken = ""
   public var sourceVolumeID = ""
@@ -131,47 +78,23 @@ public struct ListSnapshotsRequest: ProtobufMessage {
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1: maxEntries = try field.int32()
-    case 2: startingToken = try field.string()
-    case 3: sourceVolumeID = try field.string()
-    case 4: snapshotID = try field.string()
-    case 5: try field.insert(into: &secrets)
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.int32(1, maxEntries)
-    writer.string(2, startingToken)
-    writer.string(3, sourceVolumeID)
-    writer.string(4, snapshotID)
-    writer.map(5, secrets)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .int32(1, \.maxEntries), .string(2, \.startingToken), .string(3, \.sourceVolumeID), .string(4, \.snapshotID), .map(5, \.secrets),
+  ]
 }
 
 /// `csi.v1.ListSnapshotsResponse`.
-public struct ListSnapshotsResponse: ProtobufMessage {
+public struct ListSnapshotsResponse: TabledMessage {
   /// `csi.v1.ListSnapshotsResponse.Entry`.
-  public struct Entry: ProtobufMessage {
+  public struct Entry: TabledMessage {
     public var snapshot: Snapshot?
     public var unknownFields = UnknownFields()
 
     public init() {}
 
-    public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-      switch field.number {
-      case 1: snapshot = try field.message(merging: snapshot)
-      default: return false
-      }
-      return true
-    }
-
-    public func encode(into writer: inout WireWriter) {
-      writer.message(1, snapshot)
-    }
+    public static let fields: [MessageField<Self>] = [
+      .message(1, \.snapshot)
+    ]
   }
 
   public var entries: [Entry] = []
@@ -180,17 +103,7 @@ public struct ListSnapshotsResponse: ProtobufMessage {
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1: entries.append(try field.message())
-    case 2: nextToken = try field.string()
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.messages(1, entries)
-    writer.string(2, nextToken)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .messages(1, \.entries), .string(2, \.nextToken),
+  ]
 }

@@ -3,45 +3,29 @@ import Protobuf
 // What several services speak of: volumes, what they can do, where they are (CSI 1.12, csi.proto).
 
 /// `csi.v1.VolumeContentSource`.
-public struct VolumeContentSource: ProtobufMessage {
+public struct VolumeContentSource: TabledMessage {
   /// `csi.v1.VolumeContentSource.SnapshotSource`.
-  public struct SnapshotSource: ProtobufMessage {
+  public struct SnapshotSource: TabledMessage {
     public var snapshotID = ""
     public var unknownFields = UnknownFields()
 
     public init() {}
 
-    public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-      switch field.number {
-      case 1: snapshotID = try field.string()
-      default: return false
-      }
-      return true
-    }
-
-    public func encode(into writer: inout WireWriter) {
-      writer.string(1, snapshotID)
-    }
+    public static let fields: [MessageField<Self>] = [
+      .string(1, \.snapshotID)
+    ]
   }
 
   /// `csi.v1.VolumeContentSource.VolumeSource`.
-  public struct VolumeSource: ProtobufMessage {
+  public struct VolumeSource: TabledMessage {
     public var volumeID = ""
     public var unknownFields = UnknownFields()
 
     public init() {}
 
-    public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-      switch field.number {
-      case 1: volumeID = try field.string()
-      default: return false
-      }
-      return true
-    }
-
-    public func encode(into writer: inout WireWriter) {
-      writer.string(1, volumeID)
-    }
+    public static let fields: [MessageField<Self>] = [
+      .string(1, \.volumeID)
+    ]
   }
 
   public var snapshot: SnapshotSource?
@@ -50,40 +34,22 @@ public struct VolumeContentSource: ProtobufMessage {
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1:
-      snapshot = try field.message(merging: snapshot)
-      volume = nil
-    case 2:
-      volume = try field.message(merging: volume)
-      snapshot = nil
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.message(1, snapshot)
-    writer.message(2, volume)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .message(1, \.snapshot, insteadOf: \.volume), .message(2, \.volume, insteadOf: \.snapshot),
+  ]
 }
 
 /// `csi.v1.VolumeCapability`.
-public struct VolumeCapability: ProtobufMessage {
+public struct VolumeCapability: TabledMessage {
   /// `csi.v1.VolumeCapability.BlockVolume`.
-  public struct BlockVolume: ProtobufMessage {
+  public struct BlockVolume: TabledMessage {
     public var unknownFields = UnknownFields()
 
     public init() {}
-
-    public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool { false }
-
-    public func encode(into writer: inout WireWriter) {}
   }
 
   /// `csi.v1.VolumeCapability.MountVolume`.
-  public struct MountVolume: ProtobufMessage {
+  public struct MountVolume: TabledMessage {
     public var fsType = ""
     public var mountFlags: [String] = []
     public var volumeMountGroup = ""
@@ -91,25 +57,13 @@ public struct VolumeCapability: ProtobufMessage {
 
     public init() {}
 
-    public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-      switch field.number {
-      case 1: fsType = try field.string()
-      case 2: mountFlags.append(try field.string())
-      case 3: volumeMountGroup = try field.string()
-      default: return false
-      }
-      return true
-    }
-
-    public func encode(into writer: inout WireWriter) {
-      writer.string(1, fsType)
-      writer.strings(2, mountFlags)
-      writer.string(3, volumeMountGroup)
-    }
+    public static let fields: [MessageField<Self>] = [
+      .string(1, \.fsType), .strings(2, \.mountFlags), .string(3, \.volumeMountGroup),
+    ]
   }
 
   /// `csi.v1.VolumeCapability.AccessMode`.
-  public struct AccessMode: ProtobufMessage {
+  public struct AccessMode: TabledMessage {
     public enum Mode: Int32, Sendable {
       case unknown = 0
       case singleNodeWriter = 1
@@ -126,17 +80,9 @@ public struct VolumeCapability: ProtobufMessage {
 
     public init() {}
 
-    public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-      switch field.number {
-      case 1: mode = Mode(rawValue: try field.int32()) ?? .unknown
-      default: return false
-      }
-      return true
-    }
-
-    public func encode(into writer: inout WireWriter) {
-      writer.int32(1, mode.rawValue)
-    }
+    public static let fields: [MessageField<Self>] = [
+      .choice(1, \.mode, unknown: .unknown)
+    ]
   }
 
   public var block: BlockVolume?
@@ -146,52 +92,26 @@ public struct VolumeCapability: ProtobufMessage {
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1:
-      block = try field.message(merging: block)
-      mount = nil
-    case 2:
-      mount = try field.message(merging: mount)
-      block = nil
-    case 3: accessMode = try field.message(merging: accessMode)
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.message(1, block)
-    writer.message(2, mount)
-    writer.message(3, accessMode)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .message(1, \.block, insteadOf: \.mount), .message(2, \.mount, insteadOf: \.block), .message(3, \.accessMode),
+  ]
 }
 
 /// `csi.v1.CapacityRange`.
-public struct CapacityRange: ProtobufMessage {
+public struct CapacityRange: TabledMessage {
   public var requiredBytes: Int64 = 0
   public var limitBytes: Int64 = 0
   public var unknownFields = UnknownFields()
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1: requiredBytes = try field.int64()
-    case 2: limitBytes = try field.int64()
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.int64(1, requiredBytes)
-    writer.int64(2, limitBytes)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .int64(1, \.requiredBytes), .int64(2, \.limitBytes),
+  ]
 }
 
 /// `csi.v1.Volume`.
-public struct Volume: ProtobufMessage {
+public struct Volume: TabledMessage {
   public var capacityBytes: Int64 = 0
   public var volumeID = ""
   public var volumeContext: [String: String] = [:]
@@ -201,89 +121,46 @@ public struct Volume: ProtobufMessage {
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1: capacityBytes = try field.int64()
-    case 2: volumeID = try field.string()
-    case 3: try field.insert(into: &volumeContext)
-    case 4: contentSource = try field.message(merging: contentSource)
-    case 5: accessibleTopology.append(try field.message())
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.int64(1, capacityBytes)
-    writer.string(2, volumeID)
-    writer.map(3, volumeContext)
-    writer.message(4, contentSource)
-    writer.messages(5, accessibleTopology)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .int64(1, \.capacityBytes), .string(2, \.volumeID), .map(3, \.volumeContext), .message(4, \.contentSource),
+    .messages(5, \.accessibleTopology),
+  ]
 }
 
 /// `csi.v1.TopologyRequirement`.
-public struct TopologyRequirement: ProtobufMessage {
+public struct TopologyRequirement: TabledMessage {
   public var requisite: [Topology] = []
   public var preferred: [Topology] = []
   public var unknownFields = UnknownFields()
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1: requisite.append(try field.message())
-    case 2: preferred.append(try field.message())
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.messages(1, requisite)
-    writer.messages(2, preferred)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .messages(1, \.requisite), .messages(2, \.preferred),
+  ]
 }
 
 /// `csi.v1.Topology`.
-public struct Topology: ProtobufMessage {
+public struct Topology: TabledMessage {
   public var segments: [String: String] = [:]
   public var unknownFields = UnknownFields()
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1: try field.insert(into: &segments)
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.map(1, segments)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .map(1, \.segments)
+  ]
 }
 
 /// `csi.v1.VolumeCondition`.
-public struct VolumeCondition: ProtobufMessage {
+public struct VolumeCondition: TabledMessage {
   public var isAbnormal = false
   public var message = ""
   public var unknownFields = UnknownFields()
 
   public init() {}
 
-  public mutating func decode(_ field: WireField) throws(ProtobufError) -> Bool {
-    switch field.number {
-    case 1: isAbnormal = try field.bool()
-    case 2: message = try field.string()
-    default: return false
-    }
-    return true
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.bool(1, isAbnormal)
-    writer.string(2, message)
-  }
+  public static let fields: [MessageField<Self>] = [
+    .bool(1, \.isAbnormal), .string(2, \.message),
+  ]
 }

@@ -13,6 +13,8 @@ public enum DeviceContents: Equatable, Sendable {
     public var kind: FilesystemKind
     public var uuid: [UInt8]
     public var sizeBytes: UInt64
+    /// Its UUID is being changed, and that did not come to its end: it cannot be mounted before.
+    public var isRenameUnfinished = false
   }
 
   /// How much of each end is looked at. Every signature that libblkid knows lies in there.
@@ -20,17 +22,27 @@ public enum DeviceContents: Equatable, Sendable {
 
   /// `head` and `tail` are the first and the last `windowBytes` of the device, or all of it.
   public init(head: [UInt8], tail: [UInt8]) {
-    if FormatMarker.isPresent(tail: tail) {
-      self = .unfinished
-    } else if let filesystem = Self.ext(head) ?? Self.xfs(head) ?? Self.btrfs(head) {
+    let foreign = Self.foreignSignature(head, tail)
+    // These two have marks of their own for what is not finished.
+    if let filesystem = Self.xfs(head) ?? Self.btrfs(head) {
       self = filesystem
-    } else if let name = Self.foreignSignature(head, tail) {
+    } else if FormatMarker.isPresent(tail: tail), !Self.wasExtMounted(head), foreign == nil {
+      self = .unfinished
+    } else if let filesystem = Self.ext(head) {
+      self = filesystem
+    } else if let name = foreign {
       self = .other(name)
     } else if head.allSatisfy({ $0 == 0 }), tail.allSatisfy({ $0 == 0 }) {
       self = .empty
     } else {
       self = .other("data of an unknown kind")
     }
+  }
+
+  /// The place of the marker is one for files' data later, and those can be anything: a filesystem that was mounted once (`s_mtime`) is one
+  /// whatever lies there.
+  private static func wasExtMounted(_ head: [UInt8]) -> Bool {
+    number(head, 1024 + 56, 2) == 0xEF53 && number(head, 1024 + 44, 4) != 0
   }
 
   /// Linux, Documentation/filesystems/ext4, "Super Block".
@@ -64,8 +76,12 @@ public enum DeviceContents: Equatable, Sendable {
     let base = 0x10000
     if has(head, "!BHRfS_M", at: base + 0x40) { return .unfinished }
     guard has(head, "_BHRfS_M", at: base + 0x40) else { return nil }
+    // BTRFS_SUPER_FLAG_CHANGING_FSID, and its second version.
+    let isRenameUnfinished = number(head, base + 0x38, 8) & (1 << 35 | 1 << 36) != 0
     return .filesystem(
-      Filesystem(kind: .btrfs, uuid: Array(head[base + 0x20..<base + 0x30]), sizeBytes: number(head, base + 0x70, 8)))
+      Filesystem(
+        kind: .btrfs, uuid: Array(head[base + 0x20..<base + 0x30]), sizeBytes: number(head, base + 0x70, 8),
+        isRenameUnfinished: isRenameUnfinished))
   }
 
   private static func foreignSignature(_ head: [UInt8], _ tail: [UInt8]) -> String? {

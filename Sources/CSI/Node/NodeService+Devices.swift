@@ -94,6 +94,16 @@ extension NodeService {
     return (try? system.kind(of: entry.mountPoint)) == .blockDevice(device.deviceNumber)
   }
 
+  /// Whether it is a mount of a device that went away: nothing can be read or written by it any more. btrfs has numbers of its own (major 0).
+  func isStale(_ entry: MountEntry) -> Bool {
+    guard entry.source.hasPrefix("/dev/"), !entry.deviceNumber.hasPrefix("0:") else { return false }
+    do throws(SystemFailure) {
+      return try system.kind(of: "/sys/dev/block/\(entry.deviceNumber)") == nil
+    } catch {
+      return false
+    }
+  }
+
   /// What is mounted at `path`, uppermost.
   func mount(at path: String) throws(GRPCError) -> MountEntry? {
     let path = Self.withoutTrailingSlash(path)

@@ -24,8 +24,11 @@ extension NodeService {
     var mountOptions = MountOptions(flags)
     mountOptions.isReadOnly = mountOptions.isReadOnly || capability.isReadOnly || context.isReadOnly || device.isReadOnly
     let path = Self.withoutTrailingSlash(request.stagingTargetPath)
+    while let stale = try mount(at: path), isStale(stale) { try step { () throws(SystemFailure) in try system.unmount(path) } }
     if let present = try mount(at: path) {
       try checkStaged(present, device, volume, filesystem, isReadOnly: mountOptions.isReadOnly)
+      // An earlier call may have ended between mounting and growing.
+      if !mountOptions.isReadOnly, let kind = FilesystemKind(rawValue: present.filesystem) { try grow(kind, device, mountPoint: path) }
     } else {
       let staging = Staging(
         volume: volume, device: device, path: path, options: mountOptions, formatOptions: formatOptions,
@@ -89,7 +92,8 @@ extension NodeService {
       }
       kind = filesystem.kind
       isCheckNeeded = !options.isReadOnly
-      if !options.isReadOnly, staging.isCopy, filesystem.uuid != Self.bytes(of: volume) { try rename(staging, kind) }
+      let isTwin = staging.isCopy && filesystem.uuid != Self.bytes(of: volume)
+      if !options.isReadOnly, isTwin || filesystem.isRenameUnfinished { try rename(staging, kind) }
     }
     if options.isReadOnly { options.data += kind.optionsWithoutReplay }
     if isCheckNeeded, let program = kind.checking(device.path) {
@@ -206,7 +210,7 @@ extension NodeService {
     }
     for _ in 0..<16 {
       guard let present = try mount(at: path) else { break }
-      if let device, !isMount(present, of: device) {
+      if let device, !isMount(present, of: device), !isStale(present) {
         throw GRPCError(.failedPrecondition, "\(path) is a mount of \(present.source), not of volume \(volume)")
       }
       try step { () throws(SystemFailure) in try system.unmount(path) }

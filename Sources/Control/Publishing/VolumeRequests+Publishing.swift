@@ -17,6 +17,8 @@ extension VolumeRequests {
     case publishedElsewhere(name: String, hostNQN: String, nodeName: String?)
     /// The host has it already, in another way.
     case incompatible(name: String, existing: Publication)
+    /// Another node has it, and calls itself by the same name as a host.
+    case sharedIdentity(name: String, hostNQN: String, nodeNames: [String])
     case tooMany(name: String)
     case deleting(name: String)
     /// The request stays written down.
@@ -28,6 +30,8 @@ extension VolumeRequests {
         "volume \(name) is published to \(node.map { "\($0) (\(host))" } ?? host), which is its only writer"
       case .incompatible(let name, let existing):
         "volume \(name) is already published to \(existing.hostNQN), \(existing.readOnly ? "read-only" : "for writing"), \(existing.mode.rawValue)"
+      case .sharedIdentity(let name, let host, let nodes):
+        "volume \(name) is published to \(nodes[0]), and \(nodes[1]) says that it is the same host (\(host)): give every node an identity of its own (/etc/machine-id, or --host-id)"
       case .tooMany(let name): "volume \(name) is published to \(Publication.maximumCount) hosts, and that is the most"
       case .deleting(let name): "volume \(name) is being deleted"
       case .timeout(let name, let waitingFor): "volume \(name): waiting for \(waitingFor)"
@@ -50,6 +54,10 @@ extension VolumeRequests {
         var sameButNode = existing
         sameButNode.nodeName = publication.nodeName
         if sameButNode != publication, onConflict == .refuse { throw PublishingFailure.incompatible(name: name, existing: existing) }
+        // Two machines that call themselves alike, as copies of one installation do, are two hosts all the same.
+        if let node = existing.nodeName, let other = publication.nodeName, node != other, onConflict == .refuse {
+          throw PublishingFailure.sharedIdentity(name: name, hostNQN: existing.hostNQN, nodeNames: [node, other])
+        }
         all.removeAll { $0.hostNQN == publication.hostNQN }
       }
       let others = all.filter { $0.mode == .singleWriter || publication.mode == .singleWriter }

@@ -66,16 +66,48 @@ public enum StoreExport {
   /// it, and left alone elsewhere; `mayReplace` says whether there may be anything. Statuses are left out: nodes say themselves how they are.
   /// Returns how many entries were written.
   ///
+  /// Who is in sync may have changed since the document was made, and a member that was not there then holds what is older: a volume whose
+  /// record in the store is as late as the document's, or later, keeps it, and its assignments with it (R2, R18).
+  ///
   /// An imported store may be old: nodes do not serve by it before the operator has confirmed that, if their pools remember more (R18).
   @discardableResult
   public static func write(_ data: Data, to store: any StateStore, mayReplace: Bool) throws -> Int {
     let document = try read(data)
     let present = try store.listAll(prefix: "").entries.filter(isKept)
     if !present.isEmpty, !mayReplace { throw Failure.storeNotEmpty(count: present.count) }
-    let entries = document.entries.filter { !$0.key.hasPrefix(Keys.statuses) }
-    let operations = entries.map { StoreOperation.put(key: $0.key, value: JSONForm.encode($0.value)) }
+    let records = present.filter { $0.key.hasPrefix(Keys.inSyncRecords) }
+    var kept: Set<String> = []
+    for entry in document.entries where entry.key.hasPrefix(Keys.inSyncRecords) {
+      guard let stored = records.first(where: { $0.key == entry.key }), isAsLate(stored, as: entry) else { continue }
+      kept.insert(String(entry.key.dropFirst(Keys.inSyncRecords.count)))
+    }
+    let entries = document.entries.filter { entry in
+      if entry.key.hasPrefix(Keys.statuses) { return false }
+      if entry.key.hasPrefix(Keys.inSyncRecords) { return !kept.contains(String(entry.key.dropFirst(Keys.inSyncRecords.count))) }
+      guard entry.key.hasPrefix("assign/"), case .string(let volume)? = entry.value["volumeID"] else { return true }
+      return !kept.contains(volume)
+    }
+    // A record that changes meanwhile is later than the document's.
+    for record in records where entries.contains(where: { $0.key == record.key }) {
+      let entry = entries.first { $0.key == record.key }!
+      let transaction = StoreTransaction(
+        compares: [.modRevision(key: record.key, equals: record.modRevision)],
+        operations: [.put(key: record.key, value: JSONForm.encode(entry.value))])
+      if try store.transact(transaction).committedRevision == nil { throw Failure.contended }
+    }
+    let others = entries.filter { entry in !records.contains { $0.key == entry.key } }
+    let operations = others.map { StoreOperation.put(key: $0.key, value: JSONForm.encode($0.value)) }
     for batch in StoreLimits.batches(operations) { _ = try store.transact(StoreTransaction(operations: batch)) }
     return entries.count
+  }
+
+  /// Whether a record in the store is not older than one of a document.
+  private static func isAsLate(_ stored: StoreEntry, as entry: Document.Entry) -> Bool {
+    let decoder = JSONForm.decoder()
+    guard let record = try? decoder.decode(InSyncRecord.self, from: stored.value),
+      let other = try? decoder.decode(InSyncRecord.self, from: JSONForm.encode(entry.value))
+    else { return true }
+    return (record.generation, record.setVersion) >= (other.generation, other.setVersion)
   }
 
   private static func read(_ data: Data) throws -> Document {

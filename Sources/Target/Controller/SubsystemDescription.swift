@@ -73,9 +73,14 @@ public struct SubsystemDescription: Sendable {
     serialNumber: String, firmwareRevision: String = "1",
     controllerIdentifiers: ClosedRange<UInt16> = SubsystemDescription.controllerIdentifierLimits
   ) -> SubsystemDescription {
-    SubsystemDescription(
+    var description = SubsystemDescription(
       name: .discovery, kind: .discovery, serialNumber: serialNumber, firmwareRevision: firmwareRevision,
       controllerIdentifiers: controllerIdentifiers)
+    // Any host may connect, and what it does not fetch lies in the memory of all hosts' data: 8 MiB at most, whatever they do.
+    description.maximumTransferBytes = 8192
+    description.maximumQueueEntries = 32
+    description.maximumControllers = 32
+    return description
   }
 
   /// Stops the process when a limit is not one the wire can say.

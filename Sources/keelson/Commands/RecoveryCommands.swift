@@ -30,7 +30,7 @@ extension Command {
     CommandDeclaration(
       ["import"], summary: "write what was exported into the state store",
       details: """
-        What the file has replaces what the store has. What nodes say of themselves is left out: they say it anew. A copy may be old: where
+        What the file has replaces what the store has, but who is in sync of a volume, if the store knows that as well. What nodes say of themselves is left out: they say it anew. A copy may be old: where
         pools remember a later state of the store, their nodes serve nothing by it until that is confirmed with 'keelson recover --trust-store'.
         """,
       positionals: [PositionalDeclaration("FILE", help: "what 'keelson export' wrote")],

@@ -30,6 +30,11 @@ import Testing
       #expect(
         throws: VolumeRequests.PublishingFailure.publishedElsewhere(name: "db", hostNQN: first.hostNQN, nodeName: "worker-1")
       ) { try VolumeRequests.publish(name: "db", second, onConflict: .refuse, in: store) }
+      var twin = first
+      twin.nodeName = "worker-2"
+      #expect(
+        throws: VolumeRequests.PublishingFailure.sharedIdentity(name: "db", hostNQN: first.hostNQN, nodeNames: ["worker-1", "worker-2"])
+      ) { try VolumeRequests.publish(name: "db", twin, onConflict: .refuse, in: store) }
       var shared = second
       shared.mode = .multiWriter
       #expect(throws: VolumeRequests.PublishingFailure.self) {

@@ -40,6 +40,30 @@ import Testing
     #expect(try StoreExport.volumeNames(in: data).count == 300)
   }
 
+  /// B was in sync when the document was made; A has acknowledged writes without it since.
+  @Test func `who is in sync now is not replaced by who was`() throws {
+    let store = try store()
+    let volume = VolumeID(uuid: UUID())
+    let (a, b) = (ReplicaID(uuid: UUID()), ReplicaID(uuid: UUID()))
+    var record = InSyncRecord(generation: 5, setVersion: 1, nexusNode: "a", nexusIncarnation: "i", members: [a, b])
+    let nexus = NexusAssignment(
+      volumeID: volume, volumeName: "db", sizeBytes: 1 << 30, blockSizeBytes: 512, minInSync: 1,
+      replicas: [.init(id: a, node: "a", pool: "p"), .init(id: b, node: "b", pool: "p")])
+    try store.put(Keys.inSync(volume), String(decoding: record.encoded(), as: UTF8.self))
+    try store.put(Keys.nexusAssignment(node: "a", volume), String(decoding: nexus.encoded(), as: UTF8.self))
+    let old = try StoreExport.document(of: store)
+    (record.members, record.setVersion) = ([a], 2)
+    try store.put(Keys.inSync(volume), String(decoding: record.encoded(), as: UTF8.self))
+    let new = try StoreExport.document(of: store)
+    #expect(try StoreExport.write(old, to: store, mayReplace: true) == 0)
+    #expect(try store.object(InSyncRecord.self, at: Keys.inSync(volume))?.object.members == [a])
+    // A store that was restored from before takes the later document.
+    let restored = try self.store()
+    #expect(try StoreExport.write(old, to: restored, mayReplace: false) == 2)
+    #expect(try StoreExport.write(new, to: restored, mayReplace: true) == 2)
+    #expect(try restored.object(InSyncRecord.self, at: Keys.inSync(volume))?.object.members == [a])
+  }
+
   @Test func `what is no export is refused, and nothing is written`() throws {
     let store = try store()
     func refusal(_ text: String) -> Bool {
