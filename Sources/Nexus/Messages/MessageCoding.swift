@@ -85,8 +85,8 @@ struct MessageWriter {
 /// Reads a message; everything in it is somebody else's doing.
 struct MessageReader {
   static let maximumTextBytes = 1024
-  /// Regions in one message: 16 TiB in regions of 4 MiB. Bounds the memory that a few bytes can ask for.
-  static let maximumRegions = 1 << 22
+  /// Regions in one message: 64 TiB in regions of 4 MiB. Bounds the memory that a few bytes can ask for.
+  static let maximumRegions = 1 << 24
 
   let kind: UInt8
   private let bytes: [UInt8]

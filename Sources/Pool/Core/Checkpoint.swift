@@ -97,6 +97,9 @@ struct CheckpointWriter {
   private let slotBytes: UInt64
   private var layers: [UInt32]
   private var replicas: [Identifier]
+  /// Sets of regions of replicas that are written, the next last, and how far that one is: they may be much larger than a chunk.
+  private var sets: [(replica: Identifier, name: RegionSetName)] = []
+  private var setWord = 0
   private var snapshots: [Identifier]
   private var holes: [PoolState.HoleKey]
   private var cleanCursor = 0
@@ -135,6 +138,7 @@ struct CheckpointWriter {
       kind: .checkpoint, sequence: chunkCount, durableSequence: number, opening: opening, predecessorChecksum: lastChecksum,
       body: body.bytes)
     let (bytes, checksum) = record.encoded(poolID: poolID)
+    precondition(bytes.count <= MetadataRecord.limitBytes, "an object of a checkpoint is larger than a record may be")
     let offset = nextOffset
     guard offset + UInt64(bytes.count) <= slotOffset + slotBytes else { throw .tooShort }
     nextOffset += UInt64(bytes.count)
@@ -154,6 +158,8 @@ struct CheckpointWriter {
         let parent = layer.parent == Layer.none ? 0 : state.layers[layer.parent]!.id
         MetadataEntry.putLayer(id: id, parent: parent, clusterCount: layer.clusterCount).encode(into: &body)
       }
+    } else if let set = sets.last {
+      encode(set.name, of: set.replica, state)
     } else if let id = replicas.popLast() {
       if let replica = state.replicas[id] { encode(replica) }
     } else if let id = snapshots.popLast() {
@@ -196,17 +202,25 @@ struct CheckpointWriter {
     if replica.claim != .none { MetadataEntry.claim(replica: id, replica.claim).encode(into: &body) }
     if !replica.volumeName.isEmpty { MetadataEntry.volumeName(replica: id, name: replica.volumeName).encode(into: &body) }
     MetadataEntry.opened(replica: id, bootID: replica.bootID, mayHaveLostCache: replica.mayHaveLostCache).encode(into: &body)
-    encode(.activity, replica.activity, of: id)
-    for missed in replica.missed { encode(.missed(peer: missed.peer), missed.regions, of: id) }
+    sets = replica.missed.reversed().map { (id, .missed(peer: $0.peer)) } + [(id, .activity)]
+    setWord = 0
   }
 
-  private mutating func encode(_ set: RegionSetName, _ regions: RegionSet, of id: Identifier) {
-    var first = 0
-    repeat {
-      let words = Array(regions.words.dropFirst(first).prefix(MetadataEntry.maximumRegionWords))
-      MetadataEntry.regionWords(replica: id, set: set, firstWord: UInt32(first), words: words).encode(into: &body)
-      first += MetadataEntry.maximumRegionWords
-    } while first < regions.words.count
+  /// The next words of a set, which may have changed or gone since the words before: records behind the mark say how.
+  private mutating func encode(_ name: RegionSetName, of id: Identifier, _ state: borrowing PoolState) {
+    let regions: RegionSet? =
+      switch name {
+      case .activity: state.replicas[id]?.activity
+      case .missed(let peer): state.replicas[id]?.missed.first { $0.peer == peer }?.regions
+      }
+    if let regions {
+      let words = Array(regions.words.dropFirst(setWord).prefix(MetadataEntry.maximumRegionWords))
+      MetadataEntry.regionWords(replica: id, set: name, firstWord: UInt32(setWord), words: words).encode(into: &body)
+      setWord += MetadataEntry.maximumRegionWords
+      if setWord < regions.words.count { return }
+    }
+    sets.removeLast()
+    setWord = 0
   }
 
   /// The header, for when all chunks are durable.

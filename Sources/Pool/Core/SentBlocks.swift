@@ -26,7 +26,7 @@ import Glibc
 
   /// Linear probing; takes memory on first use only.
   private var places: UnsafeMutablePointer<Place>?
-  /// In the order of arrival, nearly that of sequences.
+  /// Ascending by sequence.
   private var runs: [Run] = []
   private var runHead = 0
   private(set) var count = 0
@@ -112,7 +112,10 @@ import Glibc
       let sum = values.isEmpty ? 0 : values[block - first]
       unsafe places[place] = Place(key: key, sequence: sequence, sum: sum, previousSum: sum)
     }
-    runs.append(Run(sequence: sequence, first: blocks.lowerBound, count: blocks.count))
+    // By sequence, as they are settled in that order; they arrive nearly so.
+    var place = runs.count
+    while place > runHead, runs[place - 1].sequence > sequence { place -= 1 }
+    runs.insert(Run(sequence: sequence, first: blocks.lowerBound, count: blocks.count), at: place)
     highestSequence = max(highestSequence, sequence)
     return true
   }

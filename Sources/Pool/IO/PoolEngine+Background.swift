@@ -285,8 +285,10 @@ extension PoolEngine {
       // The layer stays; the next opening tries again.
       report.note(
         copy.isReading ? .read : .write, code: -result, replica: .none, offsetBytes: 0, storageOffsetBytes: disk.takeFailedOffset())
-      state.dying.removeAll()
-      return abandonDismantling()
+      // Others are not to wait for that.
+      if let layer = dismantling?.layer { state.dying.removeAll { $0 == layer } }
+      abandonDismantling()
+      return dismantle()
     }
     if copy.isReading {
       if sums != nil {

@@ -258,7 +258,7 @@ extension PoolEngine {
     for group in groups { failed(group.waiter) }
   }
 
-  private func failed(_ waiter: Waiter) {
+  func failed(_ waiter: Waiter) {
     switch waiter {
     case .slot(let index):
       let slot = unsafe slots + Int(index)

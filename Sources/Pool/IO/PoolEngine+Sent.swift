@@ -184,6 +184,8 @@ extension PoolEngine {
 
   /// Step (2).
   func rewrite(_ index: Int32) {
+    // Nothing will be settled any more.
+    if isFaulted { return failed(.slot(index)) }
     let slot = unsafe slots + Int(index)
     let cluster = unsafe cluster(slot)
     let (first, stop) = unsafe blocks(slot)

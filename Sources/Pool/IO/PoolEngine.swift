@@ -282,6 +282,8 @@ import Reactor
   /// How far a part of a write goes: not over the end of a cluster; zeros not beyond what there is of them.
   private func write(_ index: Int32) {
     let slot = unsafe slots + Int(index)
+    // Also in the middle of a request: what is unsettled would be written in place, with nobody to settle it.
+    if isFaulted { return finish(index, .writeFault) }
     let deviceIndex = unsafe Int(slot.pointee.device)
     if devices[deviceIndex].isHeld {
       heldWaiters.append(index)

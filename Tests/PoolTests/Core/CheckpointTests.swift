@@ -39,6 +39,36 @@ import Testing
     #expect(chunkCount == 1)
   }
 
+  /// One region far out makes a set of all words before it.
+  @Test func `sets of regions that are larger than a record are cut, and come back whole`() throws {
+    let superblock = try #require(
+      Superblock.layout(id: .random(), name: "p", clusterBytes: 64 << 10, deviceBytes: 1 << 36, sectorBytes: 512))
+    var state = PoolState(geometry: superblock.geometry)
+    let (id, peer) = (Identifier.random(), Identifier.random())
+    state.load(.putLayer(id: 1, parent: 0, clusterCount: 1 << 16))
+    state.load(
+      .putReplica(
+        ReplicaHeader(id: id, volumeID: .random(), layer: 1, sizeBytes: 1 << 32, blockSizeBytes: 512, isThick: false, order: 1)))
+    let last = UInt32(MetadataEntry.maximumRegions / 64) - 8
+    for set in [RegionSetName.activity, .missed(peer: peer)] {
+      state.load(.regionWords(replica: id, set: set, firstWord: last, words: [5, 0, 7]))
+      state.load(.regionWords(replica: id, set: set, firstWord: 1000, words: [9]))
+    }
+    var writer = Self.writer(superblock, state)
+    var loaded = PoolState(geometry: superblock.geometry)
+    var chunkCount = 0
+    while let chunk = try writer.nextChunk(state) {
+      chunkCount += 1
+      #expect(chunk.bytes.count <= MetadataRecord.limitBytes)
+      let (record, _) = try MetadataRecord.decode(chunk.bytes, kind: .checkpoint, poolID: superblock.id)
+      try record.forEachEntry(superblock.geometry) { (entry) throws(FormatFlaw) in loaded.load(entry) }
+    }
+    #expect(chunkCount > 8)
+    let (found, expected) = (try #require(loaded.replicas[id]), try #require(state.replicas[id]))
+    #expect(found.activity.words == expected.activity.words)
+    #expect(found.missed.map(\.regions.words) == expected.missed.map(\.regions.words) && found.missed.map(\.peer) == [peer])
+  }
+
   @Test func `the largest state of a pool fits into a slot`() throws {
     let superblock = try Self.superblock()
     var state = PoolState(geometry: superblock.geometry)

@@ -67,6 +67,44 @@ import Testing
     }
   }
 
+  /// Blocks of which a record has just said that data was sent to them, written again, with flushes beside, by requests of several clusters: one
+  /// write or flush fails.
+  @Test func `writes over what is not settled yet end, whatever fails`() {
+    for count in 1...120 {
+      let simulation = PoolSimulation(seed: UInt64(count))
+      let id = simulation.create(sectors: 800)
+      simulation.finish()
+      simulation.submit(.write, id, 0..<800, isDurable: true)
+      simulation.finish()
+      simulation.takeSnapshot(of: id)
+      simulation.finish()
+      let (engine, device) = (simulation.engine, simulation.device(id))
+      var generator = SeededGenerator(seed: UInt64(count))
+      simulation.disk.failsAfter = count / 3
+      var clients: [SimulatedClient] = []
+      for _ in 0..<60 {
+        let start = Int.random(in: 0..<12, using: &generator) * 8
+        let operation: BlockOperation = Int.random(in: 0..<4, using: &generator) == 0 ? .flush : .write
+        let length = Int.random(in: 0..<4, using: &generator) == 0 ? 400 : 8
+        let client = SimulatedClient(operation, id, operation == .flush ? 0..<0 : start..<start + length)
+        client.values = client.range.map { UInt32($0) }
+        client.fill()
+        clients.append(client)
+        engine.submit(blockRequest(client), device: device, for: client, isAccepted: true)
+        simulation.takeSteps(Int.random(in: 0...4, using: &generator))
+      }
+      simulation.disk.runUntilIdle()
+      #expect(clients.allSatisfy { $0.status != nil }, "a request never ended, \(count)")
+      let late = SimulatedClient(.write, id, 0..<800)
+      engine.submit(blockRequest(late), device: device, for: late, isAccepted: true)
+      var isQuiet = false
+      engine.quiesce { isQuiet = true }
+      simulation.disk.runUntilIdle()
+      #expect(late.status != nil && (!engine.isFaulted || late.status == .writeFault))
+      #expect(isQuiet, "the pool cannot be closed, \(count)")
+    }
+  }
+
   private func blockRequest(_ client: SimulatedClient) -> BlockRequest {
     unsafe BlockRequest(
       client.operation, offsetBytes: UInt64(client.range.lowerBound) * 512, byteCount: UInt64(client.range.count) * 512,

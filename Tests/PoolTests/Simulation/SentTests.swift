@@ -251,6 +251,17 @@ import Testing
     simulation.checkRecovery()
   }
 
+  @Test func `blocks are settled by their records' order, not by that of their data`() {
+    var table = SentBlocks()
+    table.insert(70, count: 1, sequence: 7)
+    table.insert(50, count: 1, sequence: 5)
+    table.insert(60, count: 1, sequence: 6)
+    table.settle(through: 5)
+    #expect(table.sequences(of: 50..<51) == nil && table.sequences(of: 60..<61) == 6...6 && table.count == 2)
+    table.settle(through: 6)
+    #expect(table.blocks == [70])
+  }
+
   @Test func `the table of sent blocks does as a dictionary does`() {
     var generator = SeededGenerator(seed: 5)
     var table = SentBlocks()
