@@ -8,6 +8,13 @@ public enum CSINames {
   public static let topologyZone = "topology.csi.keelson.io/zone"
   public static let topologyRack = "topology.csi.keelson.io/rack"
   static let topologyKeys: Set<String> = [topologyNode, topologyZone, topologyRack]
+
+  /// What a node is called in `topologyNode`, whose values Kubernetes keeps as labels, of at most 63 characters: its name, of a longer one the
+  /// beginning and a checksum.
+  static func topologyValue(ofNode name: String) -> String {
+    if name.utf8.count <= Names.maximumLength { return name }
+    return name.prefix(46) + "." + SHA256.hexadecimal(of: name).prefix(16)
+  }
 }
 
 /// A Kubernetes node as CSI names it: `NAME@HOSTUUID`, so that the controller knows the host that will connect without asking anybody.
@@ -18,13 +25,7 @@ public struct NodeIdentity: Equatable, Sendable, CustomStringConvertible {
 
   /// Nil unless `hostID` is a UUID and `name` is a Kubernetes node's (a DNS subdomain, RFC 1123).
   public init?(name: String, hostID: String) {
-    let isName =
-      !name.isEmpty && name.utf8.count <= 150
-      && name.utf8.allSatisfy { byte in
-        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
-          || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ".")
-      }
-    guard isName, let id = VolumeID(hostID) else { return nil }
+    guard (try? Names.validate(node: name)) != nil, let id = VolumeID(hostID) else { return nil }
     self.name = name
     self.hostID = "\(id)"
   }

@@ -80,7 +80,7 @@ public final class NodeService: Sendable {
     response.nodeID = "\(options.identity)"
     var topology = Topology()
     topology.segments = options.topology
-    topology.segments[CSINames.topologyNode] = options.identity.name
+    topology.segments[CSINames.topologyNode] = CSINames.topologyValue(ofNode: options.identity.name)
     response.accessibleTopology = topology
     return response
   }

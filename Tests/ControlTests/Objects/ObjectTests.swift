@@ -154,6 +154,12 @@ import Testing
 
   @Test func namesAreLabels() throws {
     for name in ["a", "0", "db-1", String(repeating: "x", count: 63)] { try Names.validate(name, kind: "volume name") }
+    let domain = ["worker-1", "worker-1.example.org", "10.0.0.1", String(repeating: "x", count: Names.maximumNodeLength)]
+    for name in domain { try Names.validate(node: name) }
+    let wrong = ["", ".", "a.", ".a", "a..b", "a.-b", "a-.b", "Worker.example", "a_b", "a/b", String(repeating: "x", count: 193)]
+    for name in wrong { #expect(throws: ObjectError.self, "\(name)") { try Names.validate(node: name) } }
+    // What is made of the longest name is not too long either (NVM Express Base Specification 2.0, 4.5: 223 bytes).
+    #expect(NQN.node(domain[3]).utf8.count <= 223)
     for name in ["", "-a", "a-", "A", "a.b", "a/b", "a b", "ü", String(repeating: "x", count: 64)] {
       #expect(throws: ObjectError.self, "\(name)") { try Names.validate(name, kind: "volume name") }
     }
