@@ -10,7 +10,7 @@ cd "$here/.."
 need_swift
 # For the build; for the state store of a cluster; for the Linux host in QEMU.
 install_missing liburing-dev libaio-dev libsqlite3-dev libnghttp2-dev libssl-dev pkg-config python3
-install_missing etcd-server openssl
+install_missing etcd-server openssl curl
 install_missing qemu-system-x86 busybox-static nvme-cli fio e2fsprogs xfsprogs btrfs-progs util-linux kmod cpio xz-utils
 
 echo "Building the release binary"
