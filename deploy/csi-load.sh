@@ -1,17 +1,17 @@
 #!/bin/bash
 # Many volumes at once through CSI, with real nodes, and what it costs (csi_load.py). KEELSON_BINARY is the binary, else the release build.
 #
-#   csi-load.sh [COUNT]        `keelson dev` with its SQLite store; COUNT volumes, else 200
-#   STORE=etcd csi-load.sh     an etcd member, two controllers with CSI sockets, and three nodes
-#   LOADS=5 csi-load.sh        so many times
-#   STORE=etcd KILLS=1 csi-load.sh   the controllers are killed in turn all the while, and calls that fail made again elsewhere; in the end
-#                              nothing may be left: no volume, no replica, no space taken
+#   csi-load.sh [COUNT]             `keelson dev` with its SQLite store; COUNT volumes, else 200
+#   csi-load.sh COUNT etcd          an etcd member, two controllers with CSI sockets, and three nodes
+#   csi-load.sh COUNT etcd kills    the controllers are killed in turn all the while, and calls that fail made again elsewhere; in the end
+#                                   nothing may be left: no volume, no replica, no space taken
+#   LOADS=5 csi-load.sh ...         so many times
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/library.sh"
 binary=${KEELSON_BINARY:-$here/../.build/release/keelson}
 [[ -x $binary ]] || fail "there is no binary $binary; build it with: swift build -c release --product keelson"
-count=${1:-200}
+count=${1:-200} store=${2:-sqlite} kills=${3:-}
 python=$("$here/grpcio.sh")
 work=$(mktemp -d "${TMPDIR:-/tmp}/keelson-csi-load.XXXXXX")
 pids=()
@@ -68,7 +68,7 @@ kill_controllers() {
 usage() { "$binary" pool list --output json | json '[(p["node"], p["name"], p["free"]) for p in d]'; }
 
 port=$(first_free_port 12)
-case ${STORE:-sqlite} in
+case $store in
   sqlite)
     start_dev "$binary" "$work/dev.log" --dir "$work/dev" --nodes 3 --pool-size 8GiB --port "$port"
     endpoints=("unix:$work/dev/csi/controller/csi.sock")
@@ -96,18 +96,18 @@ case ${STORE:-sqlite} in
       sleep 0.1
     done
     ;;
-  *) fail "STORE is sqlite or etcd" ;;
+  *) fail "the store is sqlite or etcd" ;;
 esac
-[[ -z ${KILLS:-} || ${STORE:-} == etcd ]] || fail "KILLS needs STORE=etcd: keelson dev has one controller"
-if [[ -n ${KILLS:-} ]]; then
+[[ -z $kills || $store == etcd ]] || fail "only of several controllers some can be killed: name etcd"
+if [[ -n $kills ]]; then
   before=$(usage)
   kill_controllers &
   killer=$!
 fi
 for ((load = 0; load < ${LOADS:-1}; load++)); do
-  PYTHONPATH=$here "$python" "$here/csi_load.py" ${KILLS:+--again} "${endpoints[@]}" "$count"
+  PYTHONPATH=$here "$python" "$here/csi_load.py" ${kills:+--again} "${endpoints[@]}" "$count"
 done
-if [[ -n ${KILLS:-} ]]; then
+if [[ -n $kills ]]; then
   kill "$killer" && wait "$killer" 2>/dev/null || true
   killer=
   echo "controllers were killed $(wc -l <"$work/kills") times"
@@ -118,7 +118,7 @@ if [[ -n ${KILLS:-} ]]; then
   [[ $(usage) == "$before" ]] || fail "pools had $before before and have $(usage) now"
   [[ $("$binary" volume list --output json | json 'len(d)') == 0 ]] || fail "volumes are left"
 fi
-[[ ${STORE:-} == etcd ]] || exit 0
+[[ $store == etcd ]] || exit 0
 # Nodes end also when they cannot ask anybody.
 kill -9 "${pids[0]}" && wait "${pids[0]}" 2>/dev/null || true
 sleep 2

@@ -68,7 +68,8 @@ debootstrap --variant=minbase "$suite" "$ROOT" "${MIRROR:-http://deb.debian.org/
 chroot "$ROOT" env DEBIAN_FRONTEND=noninteractive sh -c "apt-get update -q && apt-get install -y -q --no-install-recommends $packages" >/dev/null
 install -D "$binary" "$ROOT/usr/bin/keelson"
 install -D "$here/etcd-certificates.sh" "$ROOT/usr/share/keelson/etcd-certificates.sh"
-chroot "$ROOT" /usr/bin/keelson version
+# Its arguments reach the program through /proc.
+unshare --mount sh -c 'mount -t proc proc "$1/proc" && exec chroot "$1" /usr/bin/keelson version' - "$ROOT"
 for program in "${programs[@]}"; do
   chroot "$ROOT" sh -c "command -v $program" >/dev/null || fail "the image has no $program"
 done
