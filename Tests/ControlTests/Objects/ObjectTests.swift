@@ -1,4 +1,5 @@
 import Foundation
+import NVMe
 import Testing
 
 @testable import Control
@@ -152,14 +153,32 @@ import Testing
     }
   }
 
+  @Test func `nodes are named as Kubernetes names them`() throws {
+    let longest = String(repeating: "x.", count: 126) + "y"
+    #expect(longest.utf8.count == 253)
+    for name in ["a", "0", "node-1", "talos-1.example.com", "10.0.0.1", String(repeating: "x", count: 253), longest] {
+      try Names.validate(node: name)
+      // Everything that is made of it fits where it goes.
+      try StoreLimits.validate(key: Keys.replicaStatus(node: name, ReplicaID()))
+      try StoreLimits.validate(key: Keys.poolSpec(node: name, String(repeating: "p", count: 63)))
+      let event = Event(
+        .pool, "\(name).pool", "DeviceError", "", isWarning: true, source: name, firstAt: Date(timeIntervalSince1970: 0),
+        lastAt: Date(timeIntervalSince1970: 0))
+      try StoreLimits.validate(key: event.key)
+      #expect(QualifiedName(NQN.node(name)) != nil && NQN.node(name).utf8.count <= 223)
+    }
+    let refused = [
+      "", ".", "a.", ".a", "a..b", "-a", "a-", "a.-b", "a-.b", "A", "a_b", "a b", "a/b", "é", "a\n", longest + ".z",
+      String(repeating: "x", count: 254),
+    ]
+    for name in refused { #expect(throws: ObjectError.self, "\(name)") { try Names.validate(node: name) } }
+    #expect(NQN.node("node-1") == "nqn.2026-11.io.keelson:node:node-1")
+    let (first, second) = (String(repeating: "x", count: 252) + "1", String(repeating: "x", count: 252) + "2")
+    #expect(NQN.node(first) != NQN.node(second), "told apart although both are cut")
+  }
+
   @Test func namesAreLabels() throws {
     for name in ["a", "0", "db-1", String(repeating: "x", count: 63)] { try Names.validate(name, kind: "volume name") }
-    let domain = ["worker-1", "worker-1.example.org", "10.0.0.1", String(repeating: "x", count: Names.maximumNodeLength)]
-    for name in domain { try Names.validate(node: name) }
-    let wrong = ["", ".", "a.", ".a", "a..b", "a.-b", "a-.b", "Worker.example", "a_b", "a/b", String(repeating: "x", count: 193)]
-    for name in wrong { #expect(throws: ObjectError.self, "\(name)") { try Names.validate(node: name) } }
-    // What is made of the longest name is not too long either (NVM Express Base Specification 2.0, 4.5: 223 bytes).
-    #expect(NQN.node(domain[3]).utf8.count <= 223)
     for name in ["", "-a", "a-", "A", "a.b", "a/b", "a b", "ü", String(repeating: "x", count: 64)] {
       #expect(throws: ObjectError.self, "\(name)") { try Names.validate(name, kind: "volume name") }
     }
