@@ -17,7 +17,7 @@ echo "Building the release binary"
 swift build -c release --product keelson
 echo "Simulating"
 swift build -c release --product keelson-sim
-# Lives drawn from seeds (any that fails is repeated by keelson-sim --seed N --trace), and beside them a crash at every step of a short one.
+# Lives drawn from seeds (any that fails is repeated by keelson-sim --seed N --trace), and beside them a crash at every event of short ones.
 simulator=$(swift build -c release --show-bin-path)/keelson-sim
 "$simulator" --sweep & sweep=$!
 "$simulator" --seeds 2500 --seconds 120 --minimum 2000
