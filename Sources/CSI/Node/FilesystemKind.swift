@@ -47,12 +47,13 @@ public enum FilesystemKind: String, CaseIterable, Sendable {
     }
   }
 
-  /// Gives an unmounted filesystem with an empty journal another UUID; nil where twins do no harm.
+  /// Gives an unmounted filesystem another UUID; nil where twins do no harm. The journal of xfs must be empty. Of btrfs only the superblock
+  /// changes (`metadata_uuid`): what was synced and is still in its log tree bears the old one, and is replayed at the next mount.
   func renaming(_ device: String, uuid: String) -> Program? {
     switch self {
     case .ext4: nil
     case .xfs: Program(name: "xfs_admin", arguments: ["-U", uuid, device])
-    case .btrfs: Program(name: "btrfstune", arguments: ["-f", "-U", uuid, device])
+    case .btrfs: Program(name: "btrfstune", arguments: ["-f", "-M", uuid, device])
     }
   }
 
