@@ -49,6 +49,15 @@ final class NodeAgent: @unchecked Sendable {
       guard let self else { return }
       queue.async { self.reconcile() }
     }
+    peers.tell(
+      lost: { [weak self] name in
+        guard let self else { return }
+        queue.async { for volume in self.runners.keys.sorted() { self.runners[volume]?.peerLost(name) } }
+      },
+      secluded: { [weak self] secluded in
+        guard let self else { return }
+        queue.async { self.setSecluded(secluded) }
+      })
     PlainThread.start(name: "keelson-watch") { self.follow() }
     queue.async { self.lookAtPools() }
   }
@@ -299,6 +308,12 @@ final class NodeAgent: @unchecked Sendable {
         self.reconcile()
       }
     }
+  }
+
+  /// Whether this node reaches neither its peers nor the store.
+  private func setSecluded(_ secluded: Bool) {
+    node.log.write(secluded ? "neither a peer nor the state store can be reached" : "no longer cut off")
+    for runner in runners.keys.sorted().compactMap({ runners[$0] }) { runner.setSecluded(secluded) }
   }
 
   // MARK: Stop
