@@ -73,7 +73,7 @@ public struct TextTable: Sendable {
   }
 
   /// Names come from other machines: control characters must not reach the terminal.
-  static func printable(_ text: String) -> String {
+  public static func printable(_ text: String) -> String {
     var result = ""
     for scalar in text.unicodeScalars {
       let isControl = scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value) || scalar.properties.isBidiControl

@@ -73,6 +73,20 @@ public struct PrometheusText: Sendable {
     line(familyName + "_count", labels, "\(below)")
   }
 
+  /// One histogram of the open histogram family, from classes of its own: for each the first nanosecond above it, nil for the last, which has no
+  /// end, and how many values it has.
+  public mutating func sample(classes: [(endNanoseconds: UInt64?, count: UInt64)], sumNanoseconds: UInt64, labels: [Label] = []) {
+    precondition(familyKind == .histogram && classes.last.map { $0.endNanoseconds == nil } == true)
+    var below: UInt64 = 0
+    for one in classes {
+      below &+= one.count
+      let bound = one.endNanoseconds.map { Self.number(Double($0 - 1) / 1e9) } ?? "+Inf"
+      line(familyName + "_bucket", labels + [("le", bound)], "\(below)")
+    }
+    line(familyName + "_sum", labels, Self.number(Double(sumNanoseconds) / 1e9))
+    line(familyName + "_count", labels, "\(below)")
+  }
+
   private mutating func line(_ name: String, _ labels: [Label], _ value: String) {
     precondition(!familyName.isEmpty, "a sample needs a family")
     text += name

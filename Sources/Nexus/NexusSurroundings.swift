@@ -21,7 +21,7 @@ public protocol NexusSurroundings: AnyObject {
 }
 
 /// What a nexus asks to have committed in the state store: the members, and with them all else that it decides of the volume.
-/// Where `NexusConfiguration.confirmedGeneration` is given, the store also remembers with every change that this generation has served (`confirmedGeneration`), and of the replicas in `returning`, which are
+/// Where `NexusConfiguration.confirmedGeneration` is given, the store also remembers with every change that says so (`isConfirming`) that this generation serves (`confirmedGeneration`), and of the replicas in `returning`, which are
 /// absent still, that they accepted it (`Absence.generation`).
 public struct MembershipChange: Equatable, Sendable {
   /// Replicas in the set after the change, in the nexus's order.
@@ -36,11 +36,15 @@ public struct MembershipChange: Equatable, Sendable {
   public var sizeBytes: UInt64
   /// All its snapshots from then on (R15).
   public var snapshots: [VolumeSnapshot]
+  /// Every member has accepted this generation: a copy of one that has not is an old one from then on (R3). A change that is made while
+  /// members are not reached says nothing of the kind; they may hold all there is.
+  public var isConfirming: Bool
 
   public init(
     members: [Identifier], leaving: [Absence], joining: [Identifier], returning: [Identifier] = [], sizeBytes: UInt64,
-    snapshots: [VolumeSnapshot] = []
+    snapshots: [VolumeSnapshot] = [], isConfirming: Bool = true
   ) {
+    self.isConfirming = isConfirming
     self.sizeBytes = sizeBytes
     self.snapshots = snapshots
     self.members = members

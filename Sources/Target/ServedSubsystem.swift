@@ -14,6 +14,8 @@ final class ServedSubsystem {
   /// What controllers have, until their last command is settled.
   private var attachments: [(controller: Controller, attachment: ControllerAttachment)] = []
   let usesReplicaArena: Bool
+  /// What its hosts asked for.
+  var traffic = Traffic()
   private(set) var connections: [Connection] = []
   /// Controllers whose connections were closed and whose commands are not all settled.
   private var ending: [Controller] = []

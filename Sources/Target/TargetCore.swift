@@ -88,6 +88,7 @@ final class TargetCore: EventHandler {
     leaving.append(subsystem)
     subsystem.endAll { [self] in
       leaving.removeAll { $0 === subsystem }
+      if subsystem.usesReplicaArena { pastReplicaTraffic.add(subsystem.traffic) } else { pastHostTraffic.add(subsystem.traffic) }
       body()
     }
   }
@@ -115,6 +116,25 @@ final class TargetCore: EventHandler {
 
   /// Removed subsystems with commands still running.
   private var leaving: [ServedSubsystem] = []
+
+  /// Of subsystems that are gone.
+  private var pastHostTraffic = Traffic()
+  private var pastReplicaTraffic = Traffic()
+
+  /// What is to be told of this reactor's part; subsystems on their way out are still among the others.
+  func figures() -> TargetFigures {
+    var figures = TargetFigures()
+    for subsystem in subsystems + leaving where subsystem.core.name != .discovery {
+      figures.subsystems.append(
+        SubsystemFigures(
+          name: subsystem.core.name, usesReplicaArena: subsystem.usesReplicaArena,
+          connections: subsystem.connections.filter { !$0.isClosed }.count, isOptimized: subsystem.pathStatus == nil,
+          traffic: subsystem.traffic))
+    }
+    figures.pastHostTraffic = pastHostTraffic
+    figures.pastReplicaTraffic = pastReplicaTraffic
+    return figures
+  }
 
   func connectionCount(usingReplicas: Bool) -> Int {
     subsystems.reduce(0) { $0 + ($1.usesReplicaArena == usingReplicas ? $1.connections.filter { !$0.isClosed }.count : 0) }

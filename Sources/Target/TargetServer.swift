@@ -145,6 +145,19 @@ public final class TargetServer: Sendable {
     }
   }
 
+  /// What all subsystems have had of their hosts: one message to each reactor, however many there are.
+  public func figures() -> TargetFigures {
+    var all = TargetFigures()
+    for position in reactors.indices {
+      let core = core(position)
+      let part = reactors[position].call { _ in core.value.figures() }
+      all.subsystems += part.subsystems
+      all.pastHostTraffic.add(part.pastHostTraffic)
+      all.pastReplicaTraffic.add(part.pastReplicaTraffic)
+    }
+    return all
+  }
+
   /// Stops listening and ends all subsystems, for good.
   public func stop() {
     let first = core(0)

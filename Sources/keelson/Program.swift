@@ -14,7 +14,7 @@ enum Program {
     .poolCreate, .poolList, .poolShow, .poolCheck, .poolGrow, .poolSet, .poolLimit, .poolDestroy, .poolBench,
     .replicaList, .replicaDiscard,
     .nodeList, .nodeCordon, .nodeUncordon, .nodeLabel, .nodeDrain,
-    .status, .events, .get, .export, .importState, .recover, .storeInitRoles, .bench,
+    .status, .top, .events, .get, .export, .importState, .recover, .storeInitRoles, .bench,
     .completion, .version,
   ]
 

@@ -114,13 +114,13 @@ import Reactor
     reactor.run(until: condition, timeoutNanoseconds: nanoseconds)
   }
 
-  /// Delivers and commits everything until something holds.
+  /// Delivers and commits everything until something holds; commits nothing while the store is away.
   @discardableResult
-  func work(_ nanoseconds: UInt64 = 5_000_000_000, until condition: () -> Bool) -> Bool {
+  func work(_ nanoseconds: UInt64 = 5_000_000_000, isStoreAway: Bool = false, until condition: () -> Bool) -> Bool {
     reactor.run(
       until: {
         for member in members { member.deliverAll() }
-        commit()
+        if !isStoreAway { commit() }
         return condition()
       }, timeoutNanoseconds: nanoseconds)
   }

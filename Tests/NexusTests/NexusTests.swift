@@ -312,6 +312,35 @@ struct NexusTests {
     #expect(stand.isAtRest)
   }
 
+  @Test func `R12, R16: who waits for long while members are made equal is told, and they are made equal all the same`() throws {
+    let stand = try NexusStand(minInSync: 2, configure: { $0.patienceNanoseconds = 20_000_000 })
+    stand.finishAll()
+    let write = stand.submit(.write, 0..<16)
+    stand.members[0].deliver(0)
+    var hoarded: [UnsafeMutableRawPointer] = unsafe []
+    for byteCount in [BufferArena.maximumBufferBytes, 4096] {
+      while let buffer = unsafe stand.reactor.arena.allocate(byteCount: byteCount) { unsafe hoarded.append(buffer) }
+      while let buffer = unsafe stand.reactor.reserveArena.allocate(byteCount: byteCount) { unsafe hoarded.append(buffer) }
+    }
+    stand.nexus.retryNanoseconds = 1_000_000
+    stand.members[1].deliver(0, .capacityExceeded, appliedPercent: 50)
+    stand.await { stand.status(write) != nil }
+    #expect(stand.status(write) == .inaccessible)
+    let read = stand.submit(.read, 0..<16)
+    stand.pump()
+    #expect(stand.status(read) == nil)
+    while let buffer = unsafe hoarded.popLast() {
+      if unsafe stand.reactor.reserveArena.contains(buffer, byteCount: 1) {
+        unsafe stand.reactor.reserveArena.release(buffer)
+      } else {
+        unsafe stand.reactor.arena.release(buffer)
+      }
+    }
+    stand.work { stand.members[0].hasSameBytes(as: stand.members[1]) && stand.nexus.inFlight == 0 }
+    #expect(stand.members[0].hasSameBytes(as: stand.members[1]))
+    #expect(stand.isAtRest)
+  }
+
   @Test func `R16: a hole where space ran out stays a hole`() throws {
     let stand = try NexusStand(minInSync: 2)
     let write = stand.submit(.write, 0..<16)

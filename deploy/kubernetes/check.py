@@ -87,6 +87,13 @@ etcd = of("StatefulSet")["keelson-etcd"]
 expect(node["hostNetwork"] is True and node["dnsPolicy"] == "ClusterFirstWithHostNet", "the node daemon is not on the host's network")
 plugin = {c["name"]: c for c in node["containers"]}
 expect(set(plugin) == {"node", "csi-node", "node-driver-registrar", "livenessprobe"}, "the node's containers are others")
+annotations = of("DaemonSet")["keelson-node"]["spec"]["template"]["metadata"]["annotations"]
+metrics = {p["name"]: p for p in plugin["node"]["ports"]}["metrics"]
+expect(
+    annotations["prometheus.io/scrape"] == "true" and annotations["prometheus.io/path"] == "/metrics"
+    and annotations["prometheus.io/port"] == str(metrics["containerPort"]) == str(metrics["hostPort"])
+    and f'--metrics=$(HOST_IP):{metrics["containerPort"]}' in plugin["node"]["args"],
+    "the node's metrics are not where Prometheus is told that they are")
 kubelet = [m for m in plugin["csi-node"]["volumeMounts"] if m["mountPath"] == "/var/lib/kubelet"]
 expect(kubelet and kubelet[0].get("mountPropagation") == "Bidirectional", "what the plugin mounts does not reach pods")
 expect(not any("--store" in a for a in plugin["csi-node"]["args"]), "the CSI node plugin must not know the state store")

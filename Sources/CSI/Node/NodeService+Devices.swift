@@ -86,7 +86,9 @@ extension NodeService {
 
   /// Whether it is a mount of the device's filesystem or of the device itself, wherever.
   func isMount(_ entry: MountEntry, of device: NVMeNamespace) -> Bool {
-    if entry.deviceNumber == device.deviceNumber || entry.source == device.path { return true }
+    if entry.deviceNumber == device.deviceNumber { return true }
+    // Its mounts have numbers of their own. Of others the number decides: what a device that went away was called, another may be called now.
+    if entry.filesystem == "btrfs" { return entry.source == device.path }
     // A bound device node is a mount of the filesystem that holds device nodes.
     guard entry.filesystem == "devtmpfs" || entry.filesystem == "tmpfs", entry.root.hasSuffix("/\(device.name)") else { return false }
     return (try? system.kind(of: entry.mountPoint)) == .blockDevice(device.deviceNumber)

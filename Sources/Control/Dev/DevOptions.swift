@@ -23,6 +23,8 @@ public struct DevOptions: Equatable, Sendable {
   /// Of each node.
   public var reactorCount: Int
   public var spinMicroseconds: Int
+  /// What its controller is told.
+  public var policy = ControllerPolicy()
 
   public init(
     directory: DevDirectory, nodeCount: Int = 3, poolBytes: UInt64? = defaultPoolBytes, memoryPools: [PoolOption] = [],
@@ -70,6 +72,8 @@ public struct DevOptions: Equatable, Sendable {
       "--advertise", place(advertiseHost ?? localHost), "--peer", place(localHost), "--reactors", "\(reactorCount)",
       "--io-engine", engine.rawValue, "--spin-microseconds", "\(spinMicroseconds)",
       // One node is enough to be found at the standard port.
+      // A port that is free: the node's status tells which.
+      "--metrics", "127.0.0.1:0",
       "--discovery-port", index == 0 ? "\(NodeOptions.standardDiscoveryPort)" : "none", "--stop-with-stdin",
     ]
     if let poolBytes {

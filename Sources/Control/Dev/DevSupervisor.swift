@@ -57,7 +57,7 @@ public final class DevSupervisor: Sendable {
 
     try forgetPredecessor(store)
     let leader = Self.leaderPrefix + "\(getpid())"
-    let controller = Controller(store: store, name: leader) { [log] in log($0) }
+    let controller = Controller(store: store, name: leader, policy: options.policy) { [log] in log($0) }
     controller.start()
     defer { controller.stop() }
     watchForReadiness(store, leader: leader)

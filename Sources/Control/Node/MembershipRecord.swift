@@ -32,7 +32,7 @@ final class MembershipRecord: Sendable {
     next.object.generation += 1
     next.object.nexusNode = node.name
     next.object.nexusIncarnation = node.incarnation
-    let outcome = try node.store.transact(
+    let outcome = try node.commits.transact(
       StoreTransaction(compares: [record.isUnchanged, assignment], operations: [next.replacement]))
     guard let revision = outcome.committedRevision else { return nil }
     return MembershipRecord(node: node, volume: volume, claimed: next.object, storeRevision: UInt64(revision))
@@ -52,7 +52,7 @@ final class MembershipRecord: Sendable {
         if next.object == record.object {
           return .committed(setVersion: record.object.setVersion, storeRevision: UInt64(record.modRevision))
         }
-        let outcome = try node.store.transact(
+        let outcome = try node.commits.transact(
           StoreTransaction(compares: [record.isUnchanged], operations: [next.replacement]))
         if let revision = outcome.committedRevision {
           return .committed(setVersion: next.object.setVersion, storeRevision: UInt64(revision))
@@ -79,7 +79,7 @@ final class MembershipRecord: Sendable {
         change(&record.object)
         if record.object == old { return true }
         let transaction = StoreTransaction(compares: [record.isUnchanged], operations: [record.replacement])
-        if try node.store.transact(transaction).committedRevision != nil { return true }
+        if try node.commits.transact(transaction).committedRevision != nil { return true }
       } catch {
         node.log.write("volume \(volume): a note beside its membership waits for the state store: \(error)")
         usleep(delay)
@@ -94,7 +94,7 @@ final class MembershipRecord: Sendable {
     let members = change.members.map(ReplicaID.init)
     if members != record.members { record.setVersion += 1 }
     record.members = members
-    record.confirmedGeneration = generation
+    if change.isConfirming { record.confirmedGeneration = generation }
     record.sizeBytes = change.sizeBytes
     record.take(change.snapshots, now: Date.now)
     record.out.removeAll { members.contains($0.id) }

@@ -91,10 +91,7 @@ final class NodeAgent: @unchecked Sendable {
         operations.append(.delete(key: entry.key))
       }
     }
-    while !operations.isEmpty {
-      _ = try node.store.transact(StoreTransaction(operations: Array(operations.prefix(StoreLimits.maximumOperations))))
-      operations.removeFirst(min(operations.count, StoreLimits.maximumOperations))
-    }
+    for batch in StoreLimits.batches(operations) { _ = try node.store.transact(StoreTransaction(operations: batch)) }
   }
 
   /// Takes the process's one lease and puts the node's status under it. A lease that is lost (the store was away, or this

@@ -21,9 +21,15 @@ final class NodeContext: Sendable {
   let budgets: [ReactorBound<RebuildBudget>]
   let log: NodeLog
   let events: EventLog
+  /// For what each volume changes by itself and all may at the same time.
+  let commits: GroupCommit
   private let outbox: StatusOutbox
   /// What was last said of each pool.
   private let publishedPools = Mutex<[String: PoolStatus]>([:])
+  /// What was last said of each nexus here, by key.
+  private let publishedNexuses = Mutex<[String: NexusStatus]>([:])
+  /// The names of volumes with a path here.
+  private let volumeNames = Mutex<[VolumeID: String]>([:])
 
   init(
     name: String, incarnation: String, store: any StateStore, target: TargetServer, reactors: [ReactorReference], log: NodeLog,
@@ -38,6 +44,7 @@ final class NodeContext: Sendable {
     self.reactors = reactors
     self.log = log
     events = EventLog(store: store, source: name)
+    commits = GroupCommit(store: store)
     outbox = StatusOutbox(store: store, log: log)
     transports = reactors.map { $0.call { ReactorBound(TransportContext(reactor: $0)) } }
     let bandwidth = rebuildBytesPerSecond.map { RebuildBudget.Bandwidth(bytesPerSecond: $0) }
@@ -83,11 +90,36 @@ final class NodeContext: Sendable {
     }
   }
 
+  /// Writes what a nexus is like, soon, in order with all others.
+  func publish(_ status: NexusStatus, at key: String) {
+    publishedNexuses.withLock { published in
+      published[key] = status
+      outbox.add(.put(key: key, value: status.encoded()))
+    }
+  }
+
+  /// A volume has a path here from now on; nil when it has none any more.
+  func name(_ volume: VolumeID, _ name: String?) { volumeNames.withLock { $0[volume] = name } }
+
+  /// What this node tells of itself: one message to each reactor, and what was last published. From any thread but a reactor's.
+  func figures(startedAt: Date) -> NodeFigures {
+    let target = target.figures()
+    return NodeFigures(
+      node: name, ioEngine: reactors[0].engineKind.rawValue, startedAt: startedAt, atNanoseconds: Clock.bootNanoseconds(), target: target,
+      names: volumeNames.withLock { $0 }, nexuses: publishedNexuses.withLock { $0.values.sorted { $0.volumeID < $1.volumeID } },
+      pools: publishedPools.withLock { $0.values.sorted { $0.name < $1.name } })
+  }
+
   /// What was last published of a pool.
   func publishedStatus(ofPool name: String) -> PoolStatus? { publishedPools.withLock { $0[name] } }
 
   /// Deletes a status object, soon, in order with all others.
-  func withdraw(_ key: String) { outbox.add(.delete(key: key)) }
+  func withdraw(_ key: String) {
+    publishedNexuses.withLock { published in
+      published[key] = nil
+      outbox.add(.delete(key: key))
+    }
+  }
 
   /// Waits until all that was published is in the store, but not for long.
   func drainStatus() { outbox.drain() }

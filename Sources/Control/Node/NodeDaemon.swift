@@ -54,12 +54,15 @@ public final class NodeDaemon {
       name: options.name, incarnation: incarnation, store: store, target: target, reactors: reactors, log: log,
       controllerIdentifiers: identifiers,
       rebuildBytesPerSecond: options.rebuildBytesPerSecond)
-    let agent = NodeAgent(node: node, pools: pools, status: status(incarnation))
+    var status = status(incarnation)
+    let metrics = try serveMetrics(of: node, &status)
+    let agent = NodeAgent(node: node, pools: pools, status: status)
     try agent.start()
     log.write("serving on \(options.listen), announced as \(options.advertise)")
     let reason = stop.wait()
     log.write("stopping: \(reason)")
     agent.stop()
+    metrics?.stop()
     target.stop()
     for pool in pools {
       do { try pool.close() } catch { log.write("pool \(pool.name): \(error)") }
@@ -128,6 +131,23 @@ public final class NodeDaemon {
       }
     }
     target.announce(portals)
+  }
+
+  /// Serves the node's metrics, where that is wanted, and says in its status where they are read.
+  private func serveMetrics(of node: NodeContext, _ status: inout NodeStatus) throws -> MetricsServer? {
+    guard let address = options.metrics else { return nil }
+    let startedAt = status.startedAt
+    do {
+      let server = try MetricsServer(on: address) { node.figures(startedAt: startedAt).page }
+      // Everywhere is no address to be reached at.
+      let isEverywhere = address.host == "0.0.0.0" || address.host == "::"
+      let told = isEverywhere ? SocketAddress(host: options.peer.host, port: server.address.port) : server.address
+      status.metrics = told?.description
+      log.write("metrics on http://\(server.address)/metrics")
+      return server
+    } catch {
+      throw StartError(description: "\(error). Choose another address for the metrics with --metrics, or leave it away")
+    }
   }
 
   private func status(_ incarnation: String) -> NodeStatus {

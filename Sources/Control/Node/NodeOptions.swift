@@ -21,6 +21,8 @@ public struct NodeOptions: Equatable, Sendable {
   public var spinNanoseconds: UInt64
   /// The discovery subsystem is also served there if the port is free; nil for nowhere else than `listen`.
   public var discoveryPort: UInt16?
+  /// Where the node's metrics are read, over HTTP; nil for nowhere.
+  public var metrics: SocketAddress?
   /// The processors that reactors are bound to, one each, in order; empty leaves them to the kernel.
   public var processors: [Int]
   /// What rebuilds and scrubs of all its volumes may copy per second together; nil for no limit.

@@ -131,10 +131,6 @@ final class ReplicaKeeper: Sendable {
           try pool.createReplica(
             id: id, volumeID: volume, sizeBytes: assignment.sizeBytes, blockSizeBytes: assignment.blockSizeBytes)
         }
-      } else if assignment.isThick, isUnfinished(assignment, pool, id) {
-        report(assignment, .creating)
-        try pool.deleteReplica(id: id)
-        return fill(assignment, pool, id, volume)
       }
       if assignment.sourceSnapshot != nil, pool.replicas.contains(where: { $0.id == id && $0.sizeBytes < assignment.sizeBytes }) {
         // A clone begins as large as its snapshot.
@@ -182,13 +178,8 @@ final class ReplicaKeeper: Sendable {
     try pool.cloneSnapshot(id: snapshot, to: id, volumeID: volume)
   }
 
-  /// Whether a thick replica was never served and has not all of its space: the process that filled it ended.
-  private func isUnfinished(_ assignment: ReplicaAssignment, _ pool: Pool, _ id: PoolIdentifier) -> Bool {
-    guard reported.withLock({ $0[assignment.id]?.state != .ready }), (try? wasReadyBefore(assignment)) == false else { return false }
-    return pool.replicas.contains { $0.id == id && $0.allocatedBytes < $0.sizeBytes }
-  }
-
-  /// Makes a thick replica on a thread of its own; the agent looks again when that is done.
+  /// Makes a thick replica on a thread of its own; the agent looks again when that is done. The pool names it when all of its space is
+  /// taken: one that has a name is whole, and is never made anew.
   private func fill(_ assignment: ReplicaAssignment, _ pool: Pool, _ id: PoolIdentifier, _ volume: PoolIdentifier) {
     filling.withLock { $0[assignment.id] = .running }
     making.async { [self] in

@@ -61,7 +61,9 @@ final class StatusOutbox: Sendable {
       }
       count += 1
     }
-    return (batch, count)
+    // Not more than fits into one: the last ones for a key may be large.
+    guard let first = StoreLimits.batches(batch).first, first.count < batch.count else { return (batch, count) }
+    return (first, operations.firstIndex { $0.key == batch[first.count].key }!)
   }
 
   private func send() {

@@ -112,6 +112,7 @@ final class VolumePath: Sendable {
     state.withLock { state in
       guard state.isOpen else { return }
       state.isOpen = false
+      node.name(volume, nil)
       node.target.remove(name)
       retireStandIn(&state)
     }
@@ -119,6 +120,7 @@ final class VolumePath: Sendable {
 
   private func open(_ state: inout State, _ device: ReactorBound<BlockDevice>) {
     state.isOpen = true
+    node.name(volume, volumeName)
     node.target.add(state.description, device: device, onReactor: reactor.index, isDiscoverable: true, usesReplicaArena: false)
     node.target.setOtherPortals(state.otherPortals, of: name)
   }

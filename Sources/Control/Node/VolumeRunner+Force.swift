@@ -47,9 +47,11 @@ extension VolumeRunner {
   func followForce() {
     guard let request = assignment.orders?.force, request.id != lastForce, let serving, let told, !isStopping else { return }
     do {
-      guard var stored = try node.store.object(InSyncRecord.self, at: Keys.inSync(assignment.volumeID)),
-        stored.object.generation == serving.record.generation
-      else { return }
+      guard var stored = try node.store.object(InSyncRecord.self, at: Keys.inSync(assignment.volumeID)) else { return }
+      if stored.object.generation != serving.record.generation {
+        // Perhaps by this force, whose answer was lost.
+        return restart("generation \(stored.object.generation) of the volume has begun")
+      }
       if stored.object.lastForce?.id == request.id {
         lastForce = request.id
         return

@@ -54,7 +54,8 @@ extension VolumeRunner {
     if replica.node == node.name {
       // What is open here is known better than the store knows it.
       guard let open = keeper.replica(id) else { return .nowhere(keeper.trouble(with: id) ?? "it is not open") }
-      return .here(open.service.gate)
+      if open.reactorPosition == path.reactorPosition { return .here(open.service.gate) }
+      // It lives on another core than the volume's path, which was there before it: only a connection may go from one to the other.
     }
     do {
       guard let status = try node.store.object(NodeStatus.self, at: Keys.nodeStatus(replica.node)) else {

@@ -34,6 +34,8 @@ public struct NodeStatus: StoredObject {
   public var startedAt: Date
   /// Where it stands, as its process was told: `--topology`. Absent for nothing said.
   public var topology: [String: String]?
+  /// Where its metrics are read, as HOST:PORT. Absent for nowhere.
+  public var metrics: String?
 
   public init(
     name: String, pid: Int32, incarnation: String, addresses: [TransportAddress], ioEngine: String, state: State, startedAt: Date,

@@ -52,7 +52,7 @@ public struct VolumeSpec: StoredObject {
   public var discarded: [DiscardRequest]?
   /// The hosts that may use it; absent while any host may.
   public var publications: [Publication]?
-  /// The node that shall serve it while it can; absent for any.
+  /// The node that shall take over serving it as soon as it can; then, or when it can never, the wish is taken back. Absent for none.
   public var preferredNexus: String?
 
   public init(

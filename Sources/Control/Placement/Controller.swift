@@ -128,7 +128,13 @@ public final class Controller: Sendable {
         while !signal.isStopped, let batch = queue.next(now: .now, using: &random) { try carryOut(batch, &queue, since: revision) }
         let due = queue.nextDue.map { UInt64(max(0, $0.timeIntervalSinceNow) * 1e9) + 1_000_000 }
         let look = [due, judge.nextLookNanoseconds].compactMap { $0 }.min()
-        if let batch = try watch.next(timeoutNanoseconds: look) { queue.apply(batch) }
+        guard let batch = try watch.next(timeoutNanoseconds: look) else { continue }
+        queue.apply(batch)
+        // All that is there already, before anything is decided: fewer and larger transactions. Bounded, as others may go on writing.
+        for _ in 0..<64 {
+          guard let more = try watch.poll() else { break }
+          queue.apply(more)
+        }
       }
     }
   }

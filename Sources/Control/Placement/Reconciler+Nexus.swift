@@ -92,6 +92,7 @@ extension Reconciler {
     ]
     var compares = [volume.isUnchanged, nexus.stored.isUnchanged, record.isUnchanged]
     plan.writePaths(&compares, &operations, state)
+    if let fulfilled = fulfilled(volume, on: target, next) { operations.append(fulfilled) }
     for replica in state.replicaAssignments(of: volume.object.id) where replica.object.nexusNode != target {
       var stored = replica.stored
       stored.object.nexusNode = target
@@ -110,6 +111,17 @@ extension Reconciler {
       ])
   }
 
+  /// Takes back the wish for a node: it is fulfilled, or can never be, as the node has no replica any more. It moves the nexus once: where that goes
+  /// when its node is lost later, nobody has said.
+  private static func fulfilled(_ volume: Stored<VolumeSpec>, on node: String, _ nexus: NexusAssignment) -> StoreOperation? {
+    guard let wanted = volume.object.preferredNexus, wanted == node || !nexus.replicas.contains(where: { $0.node == wanted }) else {
+      return nil
+    }
+    var stored = volume
+    stored.object.preferredNexus = nil
+    return stored.replacement
+  }
+
   /// Brings assignments up to date; nil when they are.
   private static func assign(
     _ volume: Stored<VolumeSpec>, _ nexus: Placed<NexusAssignment>, handsOver: Bool?, _ reason: String, _ record: Stored<InSyncRecord>,
@@ -126,6 +138,7 @@ extension Reconciler {
       operations.append(stored.replacement)
     }
     plan.writePaths(&compares, &operations, state)
+    if let fulfilled = fulfilled(volume, on: nexus.node, next) { operations.append(fulfilled) }
     if operations.isEmpty { return nil }
     return Step(
       transaction: StoreTransaction(compares: compares, operations: operations), reason: "volume \(volume.object.name): \(reason)")

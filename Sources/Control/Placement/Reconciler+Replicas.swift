@@ -54,17 +54,17 @@ extension Reconciler {
     return step(volume, compares, operations, "ReplicaRemoved", words.joined(separator: "; "))
   }
 
-  /// Tells the nexus to do without those that are not wanted, when enough others are in sync.
+  /// Tells the nexus to do without those that are not wanted, when enough others are in sync; at once without one that holds nothing any more,
+  /// as its place may be the only one for another.
   private static func dismiss(
     _ volume: Stored<VolumeSpec>, _ nexus: Placed<NexusAssignment>, _ record: Stored<InSyncRecord>, _ look: ReplicaLook,
     _ state: ClusterState
   ) -> Step? {
     let spec = volume.object
-    guard look.keptInSyncCount >= spec.replicaCount else { return nil }
     // One after the other: the next when the set has let go of the last.
     let listed = Set(nexus.object.replicas.map(\.id))
     guard record.object.members.allSatisfy(listed.contains) else { return nil }
-    let dismissed = look.dismissible.prefix(1)
+    let dismissed = (look.keptInSyncCount >= spec.replicaCount ? look.dismissible : look.gone).prefix(1)
     if dismissed.isEmpty { return nil }
     var stored = nexus.stored
     stored.object.replicas.removeAll { replica in dismissed.contains { $0.replica.id == replica.id } }
@@ -144,6 +144,20 @@ extension Reconciler {
   }
 }
 
+extension Reconciler {
+  /// Why a replica is gone for good; nil if it is there or may come again.
+  static func loss(of replica: NexusAssignment.Replica, _ state: ClusterState) -> String? {
+    guard state.node(replica.node)?.state == .ready else { return nil }
+    if let status = state.replicaStatus(node: replica.node, replica.id), status.isLost {
+      return "the one on \(replica.node) is lost" + (status.message.map { ": \($0)" } ?? "")
+    }
+    if let pool = state.pool(node: replica.node, replica.pool), pool.state == .faulted {
+      return "pool \(replica.pool) of \(replica.node) is faulted" + (pool.message.map { ": \($0)" } ?? "")
+    }
+    return nil
+  }
+}
+
 /// Which of a volume's replicas may stay, and what is missing.
 private struct ReplicaLook {
   struct Unwanted {
@@ -158,6 +172,8 @@ private struct ReplicaLook {
   private let untouchable: Set<ReplicaID>
   private let members: Set<ReplicaID>
   private let nexusNode: String?
+  /// In the list, but neither in the set nor in its pool, which is there.
+  let gone: [Unwanted]
   private let wantedCount: Int
   /// When the next node has been away for too long.
   let dueAt: Date?
@@ -174,7 +190,7 @@ private struct ReplicaLook {
         // Left behind by a force: nobody touches it before the operator gives it up (R6).
         untouchable.insert(replica.id)
         kept.append(replica)
-      } else if let reason = Self.loss(of: replica, state) {
+      } else if let reason = Reconciler.loss(of: replica, state) {
         leaving.append(Unwanted(replica: replica, reason: reason))
       } else if state.node(replica.node) == nil, let away = state.nodeNote(replica.node)?.awaySince {
         let end = away.addingTimeInterval(surroundings.policy.awayGraceSeconds)
@@ -194,21 +210,15 @@ private struct ReplicaLook {
     self.untouchable = untouchable
     self.leaving = leaving
     members = Set(record.members)
+    gone = leaving.filter { unwanted in
+      let replica = unwanted.replica
+      return !record.members.contains(replica.id) && state.node(replica.node)?.state == .ready
+        && state.pool(node: replica.node, replica.pool)?.state == .ready
+        && state.replicaStatus(node: replica.node, replica.id)?.isLost == true
+    }
     nexusNode = state.nexusAssignments(of: spec.id).first?.node
     wantedCount = spec.replicaCount
     self.dueAt = dueAt
-  }
-
-  /// Why a replica is gone for good; nil if it is there or may come again.
-  private static func loss(of replica: NexusAssignment.Replica, _ state: ClusterState) -> String? {
-    guard state.node(replica.node)?.state == .ready else { return nil }
-    if let status = state.replicaStatus(node: replica.node, replica.id), status.isLost {
-      return "the one on \(replica.node) is lost" + (status.message.map { ": \($0)" } ?? "")
-    }
-    if let pool = state.pool(node: replica.node, replica.pool), pool.state == .faulted {
-      return "pool \(replica.pool) of \(replica.node) is faulted" + (pool.message.map { ": \($0)" } ?? "")
-    }
-    return nil
   }
 
   var missingCount: Int { max(0, wantedCount - kept.count) }

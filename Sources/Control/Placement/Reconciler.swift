@@ -74,11 +74,13 @@ public enum Reconciler {
   ) -> Decision {
     if volume.object.deleting { return Decision(delete(volume, state)) }
     if !state.contains(key: Keys.inSync(volume.object.id)) { return create(volume, state, surroundings, using: &random) }
+    if let decision = replant(volume, state, surroundings, using: &random) { return decision }
     // Service before copies.
     if let step = steer(volume, state) ?? carryOrders(volume, state) ?? stepAboutSnapshots(of: volume.object.id, state) {
       return Decision(step)
     }
     var decision = replicas(volume, state, surroundings, using: &random)
+    if isStranded(volume.object, state) { decision.waitsForRoom = true }
     // A second path needs another node, which may come.
     if state.pathAssignments(of: volume.object.id).isEmpty { decision.waitsForRoom = true }
     return decision

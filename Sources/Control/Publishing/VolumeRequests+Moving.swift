@@ -13,7 +13,7 @@ extension VolumeRequests {
     }
   }
 
-  /// Asks that a node serve the volume while it can; nil for no wish. Throws `MoveFailure`, `Failure` or a store error.
+  /// Asks that a node take over serving the volume as soon as it can, once; nil for no wish. Throws `MoveFailure`, `Failure` or a store error.
   @discardableResult
   public static func move(name: String, toNode node: String?, in store: any StateStore) throws -> VolumeSpec {
     if let node {

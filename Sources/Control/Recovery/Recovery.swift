@@ -32,7 +32,12 @@ public struct Recovery: Sendable {
   ///   - names: names of volumes that are known from elsewhere, as from an export.
   ///   - forced: volumes of which the operator says that the replicas not found are lost for good.
   ///   - cluster: what the store knows already; it is never overruled.
-  public init(_ found: [Placed<FoundReplica>], names: [VolumeID: String], forced: Set<VolumeID>, in cluster: ClusterState, now: Date) {
+  /// `publications` are those of every volume. Without any, no host is let in before somebody says so: who was fenced before the store was lost
+  /// may still want to write (R13).
+  public init(
+    _ found: [Placed<FoundReplica>], names: [VolumeID: String], forced: Set<VolumeID>, publications: [Publication]? = [],
+    in cluster: ClusterState, now: Date
+  ) {
     var byVolume: [VolumeID: [Placed<FoundReplica>]] = [:]
     for replica in found { byVolume[replica.object.volumeID, default: []].append(replica) }
     for (id, replicas) in byVolume.sorted(by: { $0.key < $1.key }) {
@@ -45,6 +50,10 @@ public struct Recovery: Sendable {
       }
     }
     refuseTwins()
+    for index in volumes.indices {
+      volumes[index].spec.publications = publications
+      volumes[index].nexus.publications = publications
+    }
   }
 
   private struct Doubt: Error {

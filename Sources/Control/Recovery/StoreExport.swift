@@ -72,21 +72,9 @@ public enum StoreExport {
     let document = try read(data)
     let present = try store.listAll(prefix: "").entries.filter(isKept)
     if !present.isEmpty, !mayReplace { throw Failure.storeNotEmpty(count: present.count) }
-    var batch: [StoreOperation] = []
-    var byteCount = 0
-    func send() throws {
-      if !batch.isEmpty { _ = try store.transact(StoreTransaction(operations: batch)) }
-      batch = []
-      byteCount = 0
-    }
     let entries = document.entries.filter { !$0.key.hasPrefix(Keys.statuses) }
-    for entry in entries {
-      let value = JSONForm.encode(entry.value)
-      if batch.count == StoreLimits.maximumOperations || byteCount + value.count > StoreLimits.maximumTransactionBytes / 2 { try send() }
-      batch.append(.put(key: entry.key, value: value))
-      byteCount += value.count + entry.key.utf8.count
-    }
-    try send()
+    let operations = entries.map { StoreOperation.put(key: $0.key, value: JSONForm.encode($0.value)) }
+    for batch in StoreLimits.batches(operations) { _ = try store.transact(StoreTransaction(operations: batch)) }
     return entries.count
   }
 

@@ -27,6 +27,23 @@ public enum StoreLimits {
     }
   }
 
+  /// Operations in order, cut into as many transactions as the limits ask for; half of what a transaction may hold is left for its compares.
+  public static func batches(_ operations: [StoreOperation], maximumOperations: Int = maximumOperations) -> [[StoreOperation]] {
+    var batches: [[StoreOperation]] = []
+    var byteCount = 0
+    for operation in operations {
+      if batches.isEmpty || batches[batches.count - 1].count == maximumOperations
+        || byteCount + operation.byteCount > maximumTransactionBytes / 2
+      {
+        batches.append([])
+        byteCount = 0
+      }
+      batches[batches.count - 1].append(operation)
+      byteCount += operation.byteCount
+    }
+    return batches
+  }
+
   /// Throws unless the transaction keeps all limits.
   public static func validate(_ transaction: StoreTransaction) throws(StoreError) {
     let counts = [

@@ -73,6 +73,14 @@ public enum StoreOperation: Equatable, Sendable {
     case .put(let key, _, _), .delete(let key): key
     }
   }
+
+  /// Of key and value.
+  var byteCount: Int {
+    switch self {
+    case .put(let key, let value, _): key.utf8.count + value.count
+    case .delete(let key): key.utf8.count
+    }
+  }
 }
 
 /// A compare-and-swap over several keys. No key is changed twice in one transaction.

@@ -27,6 +27,7 @@ extension Nexus {
     if !awaitingBuffer.isEmpty || !beginWithBuffer(slot) {
       awaitingBuffer.append(slot)
       scheduleBufferRetry()
+      watchPatience()
     }
   }
 

@@ -86,7 +86,7 @@ extension Nexus {
     takeImpatient(from: &awaitingLease, into: &ending)
     takeImpatient(from: &awaitingLog, into: &ending)
     takeImpatient(from: &awaitingActivation, into: &ending)
-    takeImpatient(from: &awaitingBuffer, into: &ending)
+    takeImpatient(from: &awaitingBuffer, into: &ending) { !$0.isLevelling }
     takeImpatient(from: &awaitingPause, into: &ending)
     // Those that wait for the range of one that waits: it may keep it for longer than they can.
     for slot in 0..<slots.capacity where slots.isInUse(slot) && slots[slot].isWaiting && isImpatient(slot) {
@@ -97,14 +97,15 @@ extension Nexus {
     }
     impatientCommands += UInt64(ending.count)
     for slot in ending { finishLater(slot, .inaccessible) }
-    for slot in awaitingCommit where isImpatient(slot) { detach(slot) }
+    // Some members have them and some do not: their ranges stay locked until all have.
+    for slot in awaitingCommit + awaitingBuffer where isImpatient(slot) { detach(slot) }
     runUnblocked()
     if impatientCommands != before { unsafe surroundings.nexusChanged() }
   }
 
-  private func takeImpatient(from list: inout [Int], into ending: inout [Int]) {
+  private func takeImpatient(from list: inout [Int], into ending: inout [Int], if mayEnd: (borrowing NexusSlot) -> Bool = { _ in true }) {
     var kept: [Int] = []
-    for slot in list { if isImpatient(slot) { ending.append(slot) } else { kept.append(slot) } }
+    for slot in list { if isImpatient(slot), mayEnd(slots[slot]) { ending.append(slot) } else { kept.append(slot) } }
     list = kept
   }
 

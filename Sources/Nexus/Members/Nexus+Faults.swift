@@ -38,6 +38,7 @@ extension Nexus {
   func fault(_ index: Int, _ status: BlockStatus, _ operation: BlockOperation) {
     let bit = Self.bit(index)
     let reason = Self.reason(status, operation)
+    forgetUnsentJoin(bit)
     if resyncs[index]?.stage == .equipping { return endResync(index, reason) }
     if (syncMask | preparingMask) & bit != 0, joiningMask & bit == 0 { return endResync(index, reason) }
     if joiningMask & syncMask & bit != 0 {
@@ -68,6 +69,7 @@ extension Nexus {
     case .busy, .noSpace, .faulted, .invalid:
       let bit = Self.bit(index)
       let reason = "its records could not be kept: \(refusal)"
+      forgetUnsentJoin(bit)
       if resyncs[index]?.stage == .equipping { return endResync(index, reason) }
       if (syncMask | preparingMask) & bit != 0, joiningMask & bit == 0 { return endResync(index, reason) }
       if phase == .preparing, setMask & ~leavingMask & bit != 0 {
@@ -84,6 +86,12 @@ extension Nexus {
         block("the in-sync replica \(replicas[index].id) failed (\(reason)), and at least \(minInSync) must stay in sync", failed: index)
       }
     }
+  }
+
+  /// One that only waits for its commit to be sent is no member, and changes are acknowledged without it: when it fails, or service ends,
+  /// it must not come in by that commit. One whose commit was sent is in `setMask`.
+  private func forgetUnsentJoin(_ mask: UInt8) {
+    joiningMask &= setMask | ~mask
   }
 
   func leave(_ index: Int, _ reason: String) {
@@ -128,6 +136,7 @@ extension Nexus {
     isActivating = false
     toActivate = []
     reconciliation = RegionQueue()
+    forgetUnsentJoin(~0)
     for index in replicas.indices where resyncs[index] != nil && joiningMask & Self.bit(index) == 0 {
       endResync(index, "the volume is not served")
     }

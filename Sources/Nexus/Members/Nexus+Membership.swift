@@ -20,6 +20,8 @@ struct MembershipStep {
   var joiningMask: UInt8 = 0
   /// Absent replicas that are known to have accepted this generation.
   var returningMask: UInt8 = 0
+  /// All members had accepted this generation when it was sent.
+  var isConfirming = false
   /// Size and snapshots, if they change too.
   var record: VolumeRecord?
 }
@@ -29,14 +31,16 @@ extension Nexus {
   /// Commits what the store does not know yet, one change at a time.
   func commitIfNeeded() {
     guard membershipStep == nil, !isOver, phase == .prepared else { return }
-    // Only what has every member's claim may be confirmed.
-    let confirms = !isConfirmed && setMask & ~healthyMask & ~leavingMask == 0
-    if leavingMask == 0 && joiningMask & ~setMask == 0 && returningMask == 0 && dueRecord == nil && !confirms { return }
+    let isConfirmationDue = !isConfirmed && isClaimedByAll
+    if leavingMask == 0 && joiningMask & ~setMask == 0 && returningMask == 0 && dueRecord == nil && !isConfirmationDue { return }
     membershipCount += 1
     let step = MembershipStep(number: membershipCount, leavingMask: leavingMask & setMask)
     membershipStep = step
     if step.leavingMask == 0 { commit() } else { askThoseThatStay(step) }
   }
+
+  /// Only what has every member's claim may be confirmed (R3).
+  private var isClaimedByAll: Bool { setMask & ~healthyMask & ~leavingMask == 0 }
 
   /// Nobody leaves on the strength of members that are gone themselves: they may have lost their caches with the power, and who
   /// leaves may hold the only good copy (R7). What they are asked for is what they must know anyhow (R6).
@@ -71,6 +75,7 @@ extension Nexus {
     step.stage = .committing
     step.joiningMask = joiningMask & ~setMask
     step.returningMask = returningMask & ~setMask
+    step.isConfirming = isClaimedByAll
     returningMask = 0
     step.record = dueRecord
     dueRecord = nil
@@ -86,7 +91,7 @@ extension Nexus {
         leaving: replicas.indices.filter { step.leavingMask & Self.bit($0) != 0 }
           .map { Absence(replicas[$0].id, reason: replicas[$0].reason, generation: replicas[$0].floorGeneration) },
         joining: identifiers(step.joiningMask), returning: identifiers(step.returningMask), sizeBytes: record.sizeBytes,
-        snapshots: record.snapshots))
+        snapshots: record.snapshots, isConfirming: step.isConfirming))
   }
 
   private func identifiers(_ mask: UInt8) -> [Identifier] {
@@ -102,7 +107,7 @@ extension Nexus {
       step.stage = .storing
       membershipStep = step
       if let changed = step.record { record = changed }
-      isConfirmed = true
+      if step.isConfirming { isConfirmed = true }
       returnKnownMask |= step.returningMask
       claim.setVersion = setVersion
       claim.storeRevision = max(claim.storeRevision, storeRevision)

@@ -64,7 +64,7 @@ final class SimulatedSurroundings: NexusSurroundings {
     store.transact(from: process) { record in
       guard record.generation == generation, record.nexusID == nexusID, record.setVersion == version else { return false }
       record.setVersion += 1
-      record.confirmedGeneration = generation
+      if change.isConfirming { record.confirmedGeneration = generation }
       record.sizeBytes = change.sizeBytes
       record.snapshots = change.snapshots
       var absent = record.absent + change.leaving.map { StoreRecord.Absent(id: $0.replica, generation: $0.generation) }

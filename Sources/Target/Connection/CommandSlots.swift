@@ -34,6 +34,8 @@ import Reactor
   var count: UInt64 = 0
   /// Dataset management: the next range.
   var position: UInt64 = 0
+  /// When it was received, on the reactor's clock.
+  var receivedAt: UInt64 = 0
   var buffer: UnsafeMutableRawPointer?
 }
 

@@ -20,6 +20,7 @@ extension Connection {
     advanceHead()
     slots[index].opcode = entry.opcode
     slots[index].commandIdentifier = entry.commandIdentifier
+    slots[index].receivedAt = lastActivity
     identifiers.insert(index, in: slots)
     slots[index].isInCapsule = header.dataLength > 0
     if queueID == 0 || entry.opcode == IOOpcode.fabrics.rawValue {
@@ -187,7 +188,14 @@ extension Connection {
         for: self)
       return
     }
+    countSuccess(index, IOOpcode.datasetManagement.rawValue)
     respond(index, .success)
+  }
+
+  /// From its capsule to now, to the length of a pass of the reactor: no clock is read for it.
+  private func countSuccess(_ index: Int, _ opcode: UInt8) {
+    subsystem?.traffic.count(
+      opcode: opcode, byteCount: UInt64(slots[index].transferBytes), nanoseconds: reactor.now &- slots[index].receivedAt)
   }
 
   /// Another device executes commands from now on.
@@ -216,7 +224,9 @@ extension Connection {
       respond(index, Status(status, isWrite: slots[index].opcode != IOOpcode.read.rawValue))
       return
     }
-    switch slots[index].opcode {
+    let opcode = slots[index].opcode
+    if opcode != IOOpcode.datasetManagement.rawValue { countSuccess(index, opcode) }
+    switch opcode {
     case IOOpcode.read.rawValue:
       controller?.health.countRead(bytes: Int(slots[index].transferBytes))
       sendData(index)

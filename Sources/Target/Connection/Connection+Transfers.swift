@@ -136,6 +136,7 @@ extension Connection {
   func respond(_ index: Int, _ status: Status, result: UInt64 = 0) {
     appendResponse(index, status, result: result)
     if !status.isSuccess, queueID != 0 {
+      subsystem?.traffic.countRefusal(status)
       let failed = SubmissionEntry(
         opcode: slots[index].opcode, commandIdentifier: slots[index].commandIdentifier, namespaceIdentifier: core.namespaceID)
       controller?.recordError(

@@ -16,8 +16,7 @@ extension Command {
           "store", .text("LOCATION"),
           help: "the state store shared by all nodes, sqlite:PATH or etcd://HOST:PORT,...; default $KEELSON_STORE"),
         OptionDeclaration("name", .text("NAME"), help: "tells it apart from others; default the machine's name"),
-        OptionDeclaration(
-          "grace", .duration, defaultText: "10m", help: "how long a node may be away before its replicas are made anew elsewhere"),
+        graceOption,
         OptionDeclaration(
           "rebuilds", .integer(1...1000), defaultText: "16", help: "how many replicas that replace others are filled at the same time"),
       ] + CSISockets.options,
@@ -33,7 +32,7 @@ extension Command {
     let location = try StoreAccess.location(text)
     let csi = try CSISockets(arguments)
     let policy = ControllerPolicy(
-      awayGraceSeconds: Double(arguments.durationNanoseconds("grace") ?? 600_000_000_000) / 1e9,
+      awayGraceSeconds: graceSeconds(arguments),
       maximumBuilds: arguments.integer("rebuilds") ?? 16)
     let stopped = Rendezvous<Int>()
     Interruptions.watch { stopped.fulfil($0) }
@@ -49,6 +48,13 @@ extension Command {
     controller.stop()
     store.close()
     return .success
+  }
+
+  static let graceOption = OptionDeclaration(
+    "grace", .duration, defaultText: "10m", help: "how long a node may be away before its replicas are made anew elsewhere")
+
+  static func graceSeconds(_ arguments: ParsedArguments) -> Double {
+    Double(arguments.durationNanoseconds("grace") ?? 600_000_000_000) / 1e9
   }
 
   private static var machineName: String {

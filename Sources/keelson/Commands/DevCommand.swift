@@ -25,6 +25,7 @@ extension Command {
         OptionDeclaration("listen", .text("ADDR"), defaultText: "127.0.0.1", help: "where nodes listen, 0.0.0.0 for everywhere"),
         OptionDeclaration("advertise", .text("ADDR"), help: "what nodes announce to hosts, if not --listen"),
         engineOption,
+        graceOption,
         OptionDeclaration("reactors", .integer(1...64), defaultText: "1", help: "I/O threads of each node"),
         OptionDeclaration(
           "spin-microseconds", .integer(0...10_000), defaultText: "30", help: "how long a busy reactor looks for work before it sleeps"),
@@ -77,6 +78,7 @@ extension Command {
       engine: engine(arguments), reactorCount: arguments.integer("reactors") ?? 1,
       spinMicroseconds: arguments.integer("spin-microseconds") ?? 30)
     options.integrity = integrity(arguments)
+    options.policy.awayGraceSeconds = graceSeconds(arguments)
     if options.integrity != .none && options.poolBytes == nil { throw noMemorySums }
     return options
   }

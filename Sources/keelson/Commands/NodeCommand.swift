@@ -32,6 +32,9 @@ extension Command {
         OptionDeclaration(
           "topology", .text("KEY=VALUE"), isRepeated: true,
           help: "where the node stands, for placement: zone=a, rack=r1; several with commas"),
+        OptionDeclaration(
+          "metrics", .text("ADDR:PORT"),
+          help: "serve metrics there over HTTP, for Prometheus and keelson top; port 0 takes a free one"),
         OptionDeclaration("rebuild-bandwidth", .size, help: "what rebuilds and scrubs of all volumes copy per second at most, together"),
         OptionDeclaration("stop-with-stdin", .flag, help: "end when standard input does, so that no node outlives its starter"),
       ],
@@ -88,6 +91,7 @@ extension Command {
       pools: try pools(arguments), reactorCount: reactorCount, engine: engine(arguments),
       spinNanoseconds: UInt64(arguments.integer("spin-microseconds") ?? 30) * 1000, discoveryPort: try discoveryPort(arguments),
       processors: processors, topology: try labels(arguments.texts("topology")))
+    options.metrics = try arguments.text("metrics").map { text throws(CommandError) in try address(text, option: "metrics") }
     options.rebuildBytesPerSecond = arguments.sizeBytes("rebuild-bandwidth").flatMap { $0 == 0 ? nil : $0 }
     return options
   }

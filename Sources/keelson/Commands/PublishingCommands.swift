@@ -84,13 +84,13 @@ extension Command {
       ["volume", "move"], summary: "serve a volume through another node, and wait until it does",
       details: """
         The node must hold an in-sync replica of the volume. Hosts that are connected to it too, as with Linux's multipath, see a short pause.
-        The wish stays: when the node was away, the volume goes back to it.
+        While the node cannot take over the wish stands, and ends when it has: the volume does not come back to it later by itself.
         """,
       positionals: [volumeName, PositionalDeclaration("NODE", help: "the node; 'any' takes the wish back")],
       options: waitOptions + StoreAccess.options,
       examples: [
         .init("keelson volume move db node-2", "its nexus moves to node-2"),
-        .init("keelson volume move db any", "it stays where it is, and goes where it must"),
+        .init("keelson volume move db any", "it stays where it is after all"),
       ])
   ) { arguments, output in
     let name = arguments.positional("NAME") ?? ""

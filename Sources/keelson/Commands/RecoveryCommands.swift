@@ -51,7 +51,7 @@ extension Command {
       details: """
         Start all nodes on the new store first: each tells which replicas it found that nobody assigned to it. Without --force the
         command only shows what it would do. A volume of which it is not sure who is in sync is left alone, with the reason; replicas are never
-        deleted. On etcd it needs the controller's account.
+        deleted. In a cluster no host is let in to a volume before 'keelson volume publish' says so. On etcd it needs the controller's account.
         """,
       options: [
         OptionDeclaration("from-pools", .flag, help: "rebuild volumes"),
@@ -81,7 +81,7 @@ extension Command {
       forced.insert(id)
     }
     let found = arguments.flag("from-pools") ? cluster.foundReplicas : []
-    let recovery = Recovery(found, names: names, forced: forced, in: cluster, now: .now)
+    let recovery = Recovery(found, names: names, forced: forced, publications: access.isCluster ? [] : nil, in: cluster, now: .now)
     let isDone = arguments.flag("force")
     var written: [String] = []
     if isDone {

@@ -53,11 +53,16 @@ import Testing
       try work()
     }
 
-    /// Every replica says that it is ready.
+    /// Every replica says that it is ready, and every volume is claimed.
     mutating func makeReady() throws {
       var operations = store.state.replicaAssignments.map { assignment -> StoreOperation in
         let status = ReplicaStatus(id: assignment.object.id, volumeID: assignment.object.volumeID, pool: "default", state: .ready)
         return .put(key: Keys.replicaStatus(node: assignment.node, assignment.object.id), value: status.encoded())
+      }
+      for stored in store.state.inSyncByKey.values.sorted(by: { $0.key < $1.key }) where stored.object.generation == 0 {
+        var stored = stored
+        stored.object.generation = 1
+        operations.append(stored.replacement)
       }
       while !operations.isEmpty {
         try write(Array(operations.prefix(100)))

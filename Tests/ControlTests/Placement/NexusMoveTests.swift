@@ -127,14 +127,31 @@ import Testing
     try #require(second.count == 1)
     #expect(try stand.store.apply(second[0].transaction))
     #expect(stand.nexusNode == "node-2" && stand.state.nexusAssignments.first?.object.handsOver == nil)
+    // The wish ends with the move, in the same transaction.
+    #expect(stand.state.volume(name: "db")?.object.preferredNexus == nil)
     try stand.settle()
-    // The wish stays.
     try stand.nodes[1].die(&stand.store)
     try stand.settle()
     #expect(stand.nexusNode == "node-1")
     try stand.nodes[1].start(&stand.store)
     try stand.settle()
-    #expect(stand.nexusNode == "node-2")
+    #expect(stand.nexusNode == "node-1", "nobody asked for the way back")
+  }
+
+  @Test func `a wish stands while its node is away, and ends where it is fulfilled already or never can be`() throws {
+    var stand = try Stand()
+    try stand.nodes[1].die(&stand.store)
+    try stand.change { $0.preferredNexus = "node-2" }
+    try stand.settle()
+    #expect(stand.nexusNode == "node-1" && stand.state.volume(name: "db")?.object.preferredNexus == "node-2")
+    try stand.nodes[1].start(&stand.store)
+    try stand.settle()
+    #expect(stand.nexusNode == "node-2" && stand.state.volume(name: "db")?.object.preferredNexus == nil)
+    for node in ["node-2", "node-3"] {
+      try stand.change { $0.preferredNexus = node }
+      try stand.settle()
+      #expect(stand.nexusNode == "node-2" && stand.state.volume(name: "db")?.object.preferredNexus == nil)
+    }
   }
 
   @Test func `a hand-over that nobody can take is called off`() throws {

@@ -17,8 +17,9 @@ import Testing
     return (store, nodes)
   }
 
-  private func steps(_ store: SimulatedStore) -> [Reconciler.Step] {
-    var random = SeededGenerator(state: 1)
+  /// Another seed gives other identifiers.
+  private func steps(_ store: SimulatedStore, seed: UInt64 = 1) -> [Reconciler.Step] {
+    var random = SeededGenerator(state: seed)
     return Reconciler.reconcile(store.state, using: &random)
   }
 
@@ -116,6 +117,67 @@ import Testing
     #expect(nodes.map(\.disk.count) == [1, 1])
   }
 
+  @Test func `a volume whose node goes before it was ever served is placed elsewhere`() throws {
+    var (store, nodes) = try cluster(3)
+    let volume = spec("db")
+    try store.put(Keys.volumeSpec(name: "db"), volume)
+    for step in steps(store) { #expect(try store.apply(step.transaction)) }
+    let first = try #require(store.state.nexusAssignments.first)
+    #expect(first.node == "node-1" && first.object.replicas.map(\.node) == ["node-1", "node-2"])
+    let stale = store
+    // The replica on its disk, perhaps: nobody knows.
+    nodes[0].disk[first.object.replicas[0].id] = volume.sizeBytes
+    try nodes[0].die(&store)
+    let steps = steps(store, seed: 2)
+    try #require(steps.count == 1)
+    #expect(steps[0].reason == "volume db: placed anew on node-3 (pool default) before it was ever served, by node-2: node-1 does not run")
+    #expect(try store.apply(steps[0].transaction))
+    let nexus = try #require(store.state.nexusAssignments.first)
+    #expect(nexus.node == "node-2" && nexus.object.replicas.map(\.node) == ["node-2", "node-3"])
+    let record = try #require(store.state.inSync(volume.id)?.object)
+    #expect(record.generation == 0 && record.members == nexus.object.replicas.map(\.id) && record.nexusNode == "node-2")
+    // The old node lives after all, and claims by what it knew: too late.
+    let old = try #require(stale.state.inSync(volume.id))
+    let claim = StoreTransaction(compares: [old.isUnchanged, first.stored.isUnchanged], operations: [old.replacement])
+    #expect(try !store.apply(claim))
+    try settle(&store, &nodes)
+    #expect(VolumeView(volume, in: store.state).state == .healthy)
+    #expect(store.state.replicaAssignments(of: volume.id).filter(\.object.deleting).map(\.node) == ["node-1"])
+    try nodes[0].start(&store)
+    try settle(&store, &nodes)
+    #expect(nodes.map(\.disk.count) == [0, 1, 1] && store.state.replicaAssignments(of: volume.id).count == 2)
+  }
+
+  @Test func `a volume that was served once is never placed anew, and one without room waits for it`() throws {
+    var (store, nodes) = try cluster(2)
+    let (young, served) = (spec("young"), spec("served"))
+    func places(_ volume: VolumeSpec) -> [String]? {
+      store.state.nexusAssignments(of: volume.id).first?.object.replicas.map(\.node).sorted()
+    }
+    try store.put(Keys.volumeSpec(name: "served"), served)
+    try settle(&store, &nodes)
+    try store.put(Keys.volumeSpec(name: "young"), young)
+    for step in steps(store) { #expect(try store.apply(step.transaction)) }
+    try nodes[1].die(&store)
+    var queue = ControlQueue(store.state)
+    var random = SeededGenerator(state: 5)
+    while let batch = queue.next(now: .now, using: &random) {
+      #expect(try store.apply(batch.transaction))
+      queue.committed(batch.transaction, at: store.revision)
+    }
+    #expect(places(young) == ["node-1", "node-2"])
+    let before = store.revision
+    nodes.append(SimulatedNode(name: "node-3", capacityBytes: 1 << 30))
+    try nodes[2].start(&store)
+    queue.apply(
+      StoreWatchBatch(events: store.snapshot.filter { $0.modRevision > before }.map { .put($0) }, revision: store.revision))
+    while let batch = queue.next(now: .now, using: &random) {
+      #expect(try store.apply(batch.transaction))
+      queue.committed(batch.transaction, at: store.revision)
+    }
+    #expect(places(young) == ["node-1", "node-3"] && places(served) == ["node-1", "node-2"])
+  }
+
   @Test func invalidSpecsAreNoted() throws {
     var (store, _) = try cluster(2)
     try store.put(Keys.volumeSpec(name: "db"), spec("db", size: 5))
@@ -206,8 +268,11 @@ import Testing
       let replicas = state.replicaAssignments(of: volume.id)
       #expect(Set(replicas.map(\.node)).count == replicas.count, "two replicas of \(volume.name) on one node")
       #expect((state.inSync(volume.id) != nil) == (state.nexusAssignments(of: volume.id).count == 1))
-      #expect(replicas.isEmpty || replicas.count == volume.replicaCount)
-      if !volume.deleting { #expect(!replicas.contains { tombstones.contains($0.object.id) }) }
+      let listed = state.nexusAssignments(of: volume.id).first?.object.replicas.map(\.id) ?? []
+      #expect(listed.isEmpty == replicas.isEmpty && (listed.isEmpty || listed.count == volume.replicaCount))
+      #expect(listed.allSatisfy { id in replicas.contains { $0.object.id == id } })
+      // Only those that were given up before the volume was ever served.
+      if !volume.deleting { #expect(!listed.contains(where: tombstones.contains)) }
     }
     for node in nodes {
       let taking = assignments.filter {

@@ -135,12 +135,24 @@ import Testing
     try cluster.settle()
     let note = try #require(cluster.store.state.note(volumeName: "db")).object
     #expect(note.state == .replacing)
-    #expect(note.message.hasPrefix("the one on node-2 is lost: this node has no pool named default, and needs 1 more node with room"))
+    #expect(note.message.hasPrefix("2 are wanted, and needs 1 more node with room"))
     cluster.nodes.append(SimulatedNode(name: "node-3", capacityBytes: 1 << 30))
     try cluster.nodes[2].start(&cluster.store)
     try cluster.settle()
     #expect(cluster.places(spec) == ["node-1", "node-3"])
     #expect(cluster.store.state.note(volumeName: "db") == nil)
+  }
+
+  @Test func `what is lost makes room for another on the same node, when there is no other`() throws {
+    var cluster = try Cluster(3, now: start)
+    let spec = try cluster.create("db", replicas: 3)
+    let lost = try #require(cluster.store.state.replicaAssignments.first { $0.node == "node-2" }).object
+    cluster.nodes[1].disk[lost.id] = nil
+    cluster.nodes[1].lost.insert(lost.id)
+    try cluster.settle()
+    #expect(cluster.places(spec) == ["node-1", "node-2", "node-3"])
+    #expect(!cluster.store.state.replicaAssignments.contains { $0.object.id == lost.id })
+    #expect(cluster.store.state.inSync(spec.id)?.object.members.count == 3)
   }
 
   @Test func `draining moves what is there, and never leaves fewer copies`() throws {

@@ -70,6 +70,8 @@ struct SimulatedNode {
   var isStuck = false
   /// What is on its disk, with sizes.
   var disk: [ReplicaID: UInt64] = [:]
+  /// Replicas that it had and that its pool no longer holds.
+  var lost: Set<ReplicaID> = []
   /// The nexuses in its memory.
   var nexuses: Set<VolumeID> = []
 
@@ -117,6 +119,11 @@ struct SimulatedNode {
             try report(.deleted, &store)
           }
         }
+      } else if lost.contains(assignment.id) {
+        if found != .faulted {
+          let status = ReplicaStatus(id: assignment.id, volumeID: assignment.volumeID, pool: "default", state: .faulted, isLost: true)
+          work.append { _, store in try store.put(key, status) }
+        }
       } else if disk[assignment.id] == nil {
         // A node may say so first or just begin: a missing status says nothing about the disk.
         if found == nil { work.append { _, store in try report(.creating, &store) } }
@@ -154,6 +161,13 @@ struct SimulatedNode {
         work.append { node, store in
           node.nexuses.insert(assignment.volumeID)
           try store.put(key, NexusStatus(volumeID: assignment.volumeID, state: .starting, generation: 1, replicas: []))
+        }
+      } else if let record = state.inSync(assignment.volumeID)?.object, record.generation == 0 {
+        // As a nexus does: a new volume is claimed when all its replicas are there.
+        if assignment.replicas.allSatisfy({ state.replicaStatus(node: $0.node, $0.id)?.state == .ready }) {
+          var claimed = record
+          claimed.generation = 1
+          work.append { _, store in try store.put(Keys.inSync(assignment.volumeID), claimed) }
         }
       } else if let change = membershipChange(assignment, state) {
         work.append { _, store in try store.put(Keys.inSync(assignment.volumeID), change) }
@@ -196,8 +210,14 @@ struct SimulatedNode {
         next.members.append(replica.id)
       }
     }
-    let rest = next.members.filter(listed.contains)
-    if rest.count >= assignment.effectiveMinInSync { next.members = rest }
+    let isLost = { (id: ReplicaID) in
+      assignment.replicas.contains { $0.id == id && state.replicaStatus(node: $0.node, id)?.isLost == true }
+    }
+    let rest = next.members.filter { listed.contains($0) && !isLost($0) }
+    if rest.count >= assignment.effectiveMinInSync {
+      for id in next.members where isLost(id) { next.out.append(.init(id: id, reason: "it is lost", atGeneration: record.generation)) }
+      next.members = rest
+    }
     next.out.removeAll { !listed.contains($0.id) }
     if next == record { return nil }
     if next.members != record.members { next.setVersion += 1 }

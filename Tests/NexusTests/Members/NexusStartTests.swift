@@ -223,6 +223,25 @@ struct NexusStartTests {
     #expect(stand.surroundings.commits.count == 1)
   }
 
+  /// One that is not reached may hold all there is: it must not look like an old copy afterwards.
+  @Test func `R3: a generation that not every member has accepted is not confirmed by what else changes`() throws {
+    let stand = try NexusStand(
+      memberCount: 3, outside: [2], units: 64, minInSync: 2, isStarted: false,
+      configure: {
+        $0.confirmedGeneration = 1
+        $0.graceNanoseconds = 5_000_000
+      })
+    stand.open(0)
+    stand.open(2)
+    stand.work { stand.nexus.state == .serving }
+    #expect(stand.nexus.state == .serving)
+    let commits = stand.surroundings.commits
+    #expect(commits.first?.returning == [.c] && commits.first?.members == [.a, .b])
+    #expect(commits.first { !$0.joining.isEmpty }?.isConfirming == false)
+    for commit in commits { #expect(commit.isConfirming == !commit.members.contains(.b), "\(commit)") }
+    #expect(commits.contains { $0.isConfirming } && stand.complaints.isEmpty)
+  }
+
   @Test(arguments: [UInt64(0), 1]) func `R3: a member that was rolled back leaves at once, misses everything, and is made equal`(
     held: UInt64
   ) throws {

@@ -57,6 +57,43 @@ struct NexusResyncTests {
     #expect(stand.members[1].submitted.allSatisfy { $0.operation != .read })
   }
 
+  /// Its join waits behind another change of the set, which the store does not answer; meanwhile service ends and begins, and is without it.
+  @Test(arguments: [false, true]) func `R4: who fails before its join is sent does not come in by it`(endsByItself: Bool) throws {
+    let stand = try NexusStand(memberCount: 4, units: 256, minInSync: 2)
+    stand.members[2].lose()
+    stand.settleCommit()
+    let missed = stand.submit(.write, 8..<16)
+    stand.finishAll()
+    stand.open(2)
+    stand.members[2].refuse = { if case .checksums = $0 { .busy } else { nil } }
+    stand.work { stand.state(2) == .syncing }
+    stand.members[3].lose()
+    stand.pump()
+    #expect(stand.surroundings.pending?.leaving.map(\.replica) == [.d])
+    stand.members[2].refuse = { _ in nil }
+    stand.work(isStoreAway: true) { stand.state(2) == .joining }
+    #expect(stand.state(2) == .joining)
+    if endsByItself {
+      stand.members[2].lose()
+    } else {
+      stand.members[1].lose()
+      stand.open(1)
+      stand.work(isStoreAway: true) { stand.nexus.state == .serving }
+      #expect(stand.nexus.state == .serving)
+    }
+    let write = stand.submit(.write, 512..<520)
+    stand.work(isStoreAway: true) { stand.members[0].value(block: 512) == NexusStand.stamp(write, 512) }
+    let known = stand.surroundings.commits.count
+    stand.work { stand.status(write) != nil }
+    #expect(stand.status(write) == .success)
+    stand.pump()
+    #expect(stand.surroundings.commits.dropFirst(known).allSatisfy { $0.joining.isEmpty })
+    if endsByItself { stand.open(2) }
+    stand.work { stand.state(2) == .inSync }
+    #expect(stand.state(2) == .inSync && stand.members[0].hasSameBytes(as: stand.members[2]))
+    #expect(stand.members[2].value(block: 8) == NexusStand.stamp(missed, 8) && stand.complaints.isEmpty)
+  }
+
   @Test func `R6: what it wrote alone and what it recorded of others is made equal too`() throws {
     let stand = try NexusStand(
       outside: [1], units: 256, isStarted: false,
