@@ -18,8 +18,8 @@ volume=moving
 # Reachable inside of the namespaces alone: machine N's node and etcd member at .N, its controller at .1N.
 network=10.77.0
 nodes=(1 2 3)
-usual="move:1000 kill-node:5000 power-off:10000 cut-peers:20000 cut-out:20000 etcd-away-kill:25000:30 kill-controller:1000"
-every="move:1000 kill-node:5000 power-off:6000 power-off-leader:10000:20 power-off-standby:6000 cut-peers:20000 cut-out:20000 cut-in:20000 cut-node:10000
+usual="move:1000 kill-node:5000 power-off:10000 cut-peers:6000 cut-out:6000 etcd-away-kill:25000:30 kill-controller:1000"
+every="move:1000 kill-node:5000 power-off:6000 power-off-leader:10000:20 power-off-standby:6000 cut-peers:6000 cut-out:6000 cut-in:6000 cut-node:10000
   cut-controller:1000 kill-controller:1000 kill-etcd:1000 etcd-away:1000:75 etcd-away-kill:35000:45
   restart-1:1000 restart-2:1000 restart-3:1000 restart-1-twice:1000:25 restart-2-twice:1000:25 restart-3-twice:1000:25
   reboot-1:1000:20 reboot-2:1000:20 reboot-3:1000:20 power-all:60000:30"

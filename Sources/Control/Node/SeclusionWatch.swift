@@ -9,6 +9,7 @@ import Reactor
 final class SeclusionWatch: @unchecked Sendable {
   private let patienceNanoseconds: UInt64
   private let intervalNanoseconds: UInt64
+  private let now: @Sendable () -> UInt64
   /// Whether the store answers. May take as long as it likes.
   private let ask: @Sendable () -> Bool
   private let tell: @Sendable (Bool) -> Void
@@ -22,11 +23,13 @@ final class SeclusionWatch: @unchecked Sendable {
 
   /// `tell` is called on a queue of its own, with each change.
   init(
-    patienceNanoseconds: UInt64 = 1_000_000_000, intervalNanoseconds: UInt64 = 300_000_000, ask: @escaping @Sendable () -> Bool,
+    patienceNanoseconds: UInt64 = 1_000_000_000, intervalNanoseconds: UInt64 = 300_000_000,
+    now: @escaping @Sendable () -> UInt64 = { BootClock.nanoseconds() }, ask: @escaping @Sendable () -> Bool,
     tell: @escaping @Sendable (Bool) -> Void
   ) {
     self.patienceNanoseconds = patienceNanoseconds
     self.intervalNanoseconds = intervalNanoseconds
+    self.now = now
     self.ask = ask
     self.tell = tell
   }
@@ -36,7 +39,7 @@ final class SeclusionWatch: @unchecked Sendable {
     queue.async { [self] in
       if alone == isAlone || isStopped { return }
       isAlone = alone
-      lastSign = BootClock.nanoseconds()
+      lastSign = now()
       if alone { look() } else { set(false) }
     }
   }
@@ -50,17 +53,17 @@ final class SeclusionWatch: @unchecked Sendable {
 
   private func look() {
     guard isAlone else { return }
-    if BootClock.nanoseconds() >= lastSign + patienceNanoseconds { set(true) }
+    if now() >= lastSign + patienceNanoseconds { set(true) }
     if !isAsking {
       isAsking = true
       DispatchQueue.global().async { [self] in
-        let askedAt = BootClock.nanoseconds()
+        let askedAt = now()
         let isThere = ask()
         queue.async { [self] in
           isAsking = false
           guard isThere else { return }
           lastSign = max(lastSign, askedAt)
-          if isSecluded, BootClock.nanoseconds() < lastSign + patienceNanoseconds { set(false) }
+          if isSecluded, now() < lastSign + patienceNanoseconds { set(false) }
         }
       }
     }

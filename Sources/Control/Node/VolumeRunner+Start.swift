@@ -124,8 +124,13 @@ extension VolumeRunner {
   private func isLost(_ name: String) -> Bool {
     guard name != node.name else { return false }
     if assignment.lostNodes?.contains(name) == true { return true }
-    // Only a store that says so is believed.
-    do { return try node.store.get(Keys.nodeStatus(name)) == nil } catch { return false }
+    // Only a store that says so is believed. One that is stopping answers at once or not any more.
+    do {
+      let status = try node.store.object(NodeStatus.self, at: Keys.nodeStatus(name))
+      return status == nil || status?.object.state == .stopping
+    } catch {
+      return false
+    }
   }
 
   // MARK: Paths

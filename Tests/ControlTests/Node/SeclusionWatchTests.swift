@@ -11,6 +11,8 @@ import Testing
     enum Mode { case answers, refuses, hangs }
     private let mode: Mutex<Mode>
     let questions = Mutex(0)
+    /// Goes on with each look, so that nothing depends on how busy the machine is.
+    let clock = Atomic<UInt64>(0)
     let news = Mutex<[Bool]>([])
 
     init(_ mode: Mode) { self.mode = Mutex(mode) }
@@ -19,12 +21,18 @@ import Testing
 
     func ask() -> Bool {
       questions.withLock { $0 += 1 }
-      while mode.withLock({ $0 == .hangs }) { usleep(2_000) }
+      clock.add(20_000_000, ordering: .relaxed)
+      while mode.withLock({ $0 == .hangs }) {
+        clock.add(1_000_000, ordering: .relaxed)
+        usleep(2_000)
+      }
       return mode.withLock { $0 == .answers }
     }
 
     func watch() -> SeclusionWatch {
-      SeclusionWatch(patienceNanoseconds: 50_000_000, intervalNanoseconds: 10_000_000, ask: ask) { secluded in
+      SeclusionWatch(
+        patienceNanoseconds: 50_000_000, intervalNanoseconds: 10_000_000, now: { self.clock.load(ordering: .relaxed) }, ask: ask
+      ) { secluded in
         self.news.withLock { $0.append(secluded) }
       }
     }
@@ -59,8 +67,8 @@ import Testing
     usleep(100_000)
     #expect(store.questions.withLock { $0 } == 0)
     watch.setAlone(true)
-    for _ in 0..<30_000 where store.questions.withLock({ $0 }) < 5 { usleep(2_000) }
-    #expect(store.questions.withLock { $0 } >= 5)
+    for _ in 0..<30_000 where store.questions.withLock({ $0 }) < 20 { usleep(2_000) }
+    #expect(store.questions.withLock { $0 } >= 20)
     watch.setAlone(false)
     store.set(.refuses)
     usleep(200_000)
