@@ -9,6 +9,8 @@ public struct ReplicaInfo: Equatable, Sendable {
   public let blockSizeBytes: UInt32
   /// Whether its space was taken when it was made.
   public let isThick: Bool
+  /// What its volume is called; empty where nobody told.
+  public var volumeName = ""
   /// Bytes of the clusters that only it uses.
   public let allocatedBytes: UInt64
   /// Bytes of the clusters of snapshots below it.
@@ -85,6 +87,17 @@ extension Pool {
 
   /// Changes what the pool is set to. The region size can be changed only while there are no replicas.
   public func setOptions(_ options: PoolOptions) throws(PoolError) { try change { $0.setOptions(options, done: $1) } }
+
+  /// Which state store its node lived by last, as far as it was told (R18).
+  public var storeMemory: StoreMemory { (try? look { $0.state.storeMemory }) ?? .none }
+
+  /// Remembers that. When this returns it is durable.
+  public func remember(_ memory: StoreMemory) throws(PoolError) { try change { $0.remember(memory, done: $1) } }
+
+  /// Remembers what a replica's volume is called: printable ASCII without spaces, at most 255 bytes.
+  public func setVolumeName(_ name: String, of id: Identifier) throws(PoolError) {
+    try change { $0.setVolumeName(name, of: id, done: $1) }
+  }
 
   /// Makes a replica that reads zeros, thin unless `isThick`. When this returns it is durable.
   @discardableResult

@@ -38,6 +38,32 @@ import Testing
     try pool.close()
   }
 
+  @Test func `the store that a pool lived by, and names of volumes, survive a restart and a checkpoint`() throws {
+    let memory = StoreMemory(identity: .random(), revision: 77)
+    var id = Identifier.none
+    do {
+      let pool = try Pool.format(path: file.path, name: "p", clusterBytes: 64 * kibibyte, createFileBytes: 16 * mebibyte)
+      #expect(pool.storeMemory == .none && pool.replicas.isEmpty)
+      id = try pool.makeReplica(sizeBytes: mebibyte).id
+      #expect(pool.replicas[0].volumeName.isEmpty)
+      try pool.remember(StoreMemory(identity: .random(), revision: 1))
+      try pool.remember(memory)
+      try pool.setVolumeName("db", of: id)
+      #expect(throws: PoolError.self) { try pool.setVolumeName("db", of: .random()) }
+      try pool.close()
+    }
+    // Closing writes a checkpoint: the second time it comes from there alone.
+    for _ in 0..<2 {
+      let pool = try Pool.open(path: file.path)
+      #expect(pool.storeMemory == memory && pool.replicas.map(\.volumeName) == ["db"])
+      try pool.close()
+    }
+    let pool = try Pool.open(path: file.path)
+    try pool.deleteReplica(id: id)
+    #expect(pool.storeMemory == memory && pool.replicas.isEmpty)
+    try pool.close()
+  }
+
   @Test func `a new boot with a hot log means that the cache may be lost`() throws {
     let bench = try TestBench(.auto)
     let pool = try Pool.inMemory(byteCount: 8 * mebibyte, name: "p")

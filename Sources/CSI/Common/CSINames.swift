@@ -16,15 +16,12 @@ public struct NodeIdentity: Equatable, Sendable, CustomStringConvertible {
   /// In lower case.
   public var hostID: String
 
+  /// With "@" and a UUID behind it a node id has 256 bytes at most (CSI 1.12, NodeGetInfoResponse).
+  public static let maximumNameBytes = 256 - 37
+
   /// Nil unless `hostID` is a UUID and `name` is a Kubernetes node's (a DNS subdomain, RFC 1123).
   public init?(name: String, hostID: String) {
-    let isName =
-      !name.isEmpty && name.utf8.count <= 150
-      && name.utf8.allSatisfy { byte in
-        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
-          || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ".")
-      }
-    guard isName, let id = VolumeID(hostID) else { return nil }
+    guard name.utf8.count <= Self.maximumNameBytes, (try? Names.validate(node: name)) != nil, let id = VolumeID(hostID) else { return nil }
     self.name = name
     self.hostID = "\(id)"
   }

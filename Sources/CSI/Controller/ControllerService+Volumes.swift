@@ -130,7 +130,7 @@ struct WantedVolume: Sendable {
     if parameters.locality != .none {
       preferredNode = (requirements?.preferred.first ?? requirements?.requisite.first)?.segments[CSINames.topologyNode]
       // A node whose name none of ours can have holds no replicas.
-      if let name = preferredNode, (try? Names.validate(name, kind: "node name")) == nil { preferredNode = nil }
+      if let name = preferredNode, (try? Names.validate(node: name)) == nil { preferredNode = nil }
       if parameters.locality == .strict, preferredNode == nil {
         throw CSIRequests.invalid(
           "parameter locality is strict, but accessibility_requirements name no node: use volumeBindingMode WaitForFirstConsumer")

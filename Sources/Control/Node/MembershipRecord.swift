@@ -12,6 +12,8 @@ final class MembershipRecord: Sendable {
   /// The record as the claim left it, and the store's revision with it.
   let claimed: InSyncRecord
   let storeRevision: UInt64
+  /// The revision of the last version of the record that is known to be this nexus's.
+  private let knownRevision: Atomic<UInt64>
   private let isAbandoned = Atomic(false)
 
   private init(node: NodeContext, volume: VolumeID, claimed: InSyncRecord, storeRevision: UInt64) {
@@ -19,6 +21,7 @@ final class MembershipRecord: Sendable {
     self.volume = volume
     self.claimed = claimed
     self.storeRevision = storeRevision
+    knownRevision = Atomic(storeRevision)
   }
 
   var generation: UInt64 { claimed.generation }
@@ -32,8 +35,10 @@ final class MembershipRecord: Sendable {
     next.object.generation += 1
     next.object.nexusNode = node.name
     next.object.nexusIncarnation = node.incarnation
+    // Nobody begins by a store that went back in time (R18).
+    let isTrusted = StoreCompare.absent(key: Keys.storeDoubt(of: Keys.controllerName))
     let outcome = try node.commits.transact(
-      StoreTransaction(compares: [record.isUnchanged, assignment], operations: [next.replacement]))
+      StoreTransaction(compares: [record.isUnchanged, assignment, isTrusted], operations: [next.replacement]))
     guard let revision = outcome.committedRevision else { return nil }
     return MembershipRecord(node: node, volume: volume, claimed: next.object, storeRevision: UInt64(revision))
   }
@@ -44,7 +49,13 @@ final class MembershipRecord: Sendable {
     var delay: useconds_t = 20_000
     while !isAbandoned.load(ordering: .relaxed) {
       do {
+        let known = knownRevision.load(ordering: .relaxed)
         guard let record = try node.store.object(InSyncRecord.self, at: Keys.inSync(volume)) else { return .fenced }
+        if isBehind(record, known) {
+          usleep(delay)
+          delay = min(delay * 2, 1_000_000)
+          continue
+        }
         guard record.object.generation == generation, record.object.nexusIncarnation == node.incarnation else { return .fenced }
         var next = record
         apply(change, to: &next.object)
@@ -55,6 +66,7 @@ final class MembershipRecord: Sendable {
         let outcome = try node.commits.transact(
           StoreTransaction(compares: [record.isUnchanged], operations: [next.replacement]))
         if let revision = outcome.committedRevision {
+          knownRevision.store(revision, ordering: .relaxed)
           return .committed(setVersion: next.object.setVersion, storeRevision: UInt64(revision))
         }
       } catch {
@@ -72,14 +84,22 @@ final class MembershipRecord: Sendable {
     var delay: useconds_t = 20_000
     while !isAbandoned.load(ordering: .relaxed) {
       do {
-        guard var record = try node.store.object(InSyncRecord.self, at: Keys.inSync(volume)), record.object.generation == generation,
-          record.object.nexusIncarnation == node.incarnation
-        else { return false }
+        let known = knownRevision.load(ordering: .relaxed)
+        guard var record = try node.store.object(InSyncRecord.self, at: Keys.inSync(volume)) else { return false }
+        if isBehind(record, known) {
+          usleep(delay)
+          delay = min(delay * 2, 1_000_000)
+          continue
+        }
+        guard record.object.generation == generation, record.object.nexusIncarnation == node.incarnation else { return false }
         let old = record.object
         change(&record.object)
         if record.object == old { return true }
         let transaction = StoreTransaction(compares: [record.isUnchanged], operations: [record.replacement])
-        if try node.commits.transact(transaction).committedRevision != nil { return true }
+        if let revision = try node.commits.transact(transaction).committedRevision {
+          knownRevision.store(revision, ordering: .relaxed)
+          return true
+        }
       } catch {
         node.log.write("volume \(volume): a note beside its membership waits for the state store: \(error)")
         usleep(delay)
@@ -87,6 +107,14 @@ final class MembershipRecord: Sendable {
       }
     }
     return false
+  }
+
+  /// Whether the store went back to before this nexus's last change: what it says of the members is not true any more, so nothing is changed by it,
+  /// and what waits for a change goes on waiting (R18).
+  private func isBehind(_ record: Stored<InSyncRecord>, _ known: UInt64) -> Bool {
+    if record.modRevision >= known { return false }
+    node.log.write("volume \(volume): the state store went back in time; its membership is not changed by it")
+    return true
   }
 
   /// The same change twice is the same as once.

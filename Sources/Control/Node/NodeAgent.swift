@@ -23,10 +23,10 @@ final class NodeAgent: @unchecked Sendable {
   private var toldPaths: [VolumeID: PathStatus] = [:]
   private var isStopping = false
   private var isFirst = true
-  /// The highest revision of the store that the pools remember, while the store is not known to be the right one (R18).
-  private var remembered: UInt64?
-  private var doubt: String?
+  private lazy var watchfulness = StoreWatchfulness(node: node, keeper: keeper)
   private var told: [VolumeID: String] = [:]
+  /// While the store is doubted: the next look is due.
+  private var isHeld = false
   private var watch: (any StoreWatch)?
   private let reporter: PoolReporter
   private let peers: PeerWatcher
@@ -65,6 +65,7 @@ final class NodeAgent: @unchecked Sendable {
   private func lookAtPools() {
     if isStopping { return }
     reporter.look()
+    watchfulness.look()
     if keeper.isUnsettled { reconcile() }
     queue.asyncAfter(deadline: .now() + PoolReporter.intervalSeconds) { self.lookAtPools() }
   }
@@ -153,16 +154,17 @@ final class NodeAgent: @unchecked Sendable {
     var replicas: [ReplicaAssignment] = []
     var nexuses: [NexusAssignment] = []
     var standbys: [PathAssignment] = []
+    let doubt: String?
     do {
-      for entry in try node.store.listAll(prefix: Keys.replicaAssignments(node: node.name)).entries {
-        replicas.append(try Stored<ReplicaAssignment>(entry).object)
-      }
+      let page = try node.store.listAll(prefix: Keys.replicaAssignments(node: node.name))
+      for entry in page.entries { replicas.append(try Stored<ReplicaAssignment>(entry).object) }
       for entry in try node.store.listAll(prefix: Keys.nexusAssignments(node: node.name)).entries {
         nexuses.append(try Stored<NexusAssignment>(entry).object)
       }
       for entry in try node.store.listAll(prefix: Keys.pathAssignments(node: node.name)).entries {
         standbys.append(try Stored<PathAssignment>(entry).object)
       }
+      doubt = try watchfulness.doubt(at: page.revision)
     } catch {
       // Nothing is concluded from half a picture.
       node.log.write("cannot read the assignments: \(error); trying again")
@@ -171,10 +173,10 @@ final class NodeAgent: @unchecked Sendable {
     }
     if isFirst {
       isFirst = false
-      remembered = keeper.rememberedRevision
+      // After the doubt, if there is any: who recovers by these has to know of it.
       keeper.reportUnknown(replicas)
     }
-    if isInDoubt(of: nexuses) { return }
+    if let doubt { return holdStill(nexuses, doubt) }
     let assigned = Set(nexuses.map(\.volumeID))
     for assignment in nexuses where assignment.deleting { end(assignment.volumeID) }
     for volume in runners.keys.filter({ !assigned.contains($0) }).sorted() { end(volume) }
@@ -256,38 +258,21 @@ final class NodeAgent: @unchecked Sendable {
     }
   }
 
-  /// Whether the store may be an old or a foreign one: then nothing is served by it, and nothing deleted, until it is confirmed (R18).
-  private func isInDoubt(of nexuses: [NexusAssignment]) -> Bool {
-    guard let remembered else { return false }
-    var next: String? = "the state store does not answer"
-    do {
-      let revision = try node.store.list(prefix: Keys.storeTrust, after: nil, limit: 1).revision
-      let trust = try node.store.object(StoreTrust.self, at: Keys.storeTrust)?.object
-      // The first word counts: the store's revision grows.
-      next =
-        doubt != nil && remembered > trust?.upToRevision ?? 0
-        ? doubt : StoreTrust.doubt(remembered: remembered, revision: revision, trust: trust)
-    } catch {
-      node.log.write("cannot read the state store's revision: \(error); trying again")
+  /// The store may be an old or a foreign one: nothing is begun by it, and nothing deleted, until it is confirmed (R18). What is served goes on: its
+  /// nexus knows who is in sync, and changes nothing in a store that went back.
+  private func holdStill(_ nexuses: [NexusAssignment], _ doubt: String) {
+    for nexus in nexuses where !nexus.deleting && runners[nexus.volumeID] == nil {
+      let status = NexusStatus(volumeID: nexus.volumeID, state: .blocked, message: doubt, generation: 0, replicas: [])
+      if told.updateValue(doubt, forKey: nexus.volumeID) != doubt {
+        node.publish(status, at: Keys.nexusStatus(node: node.name, nexus.volumeID))
+      }
     }
-    guard let reason = next else {
-      if doubt != nil { node.log.write("the state store was confirmed") }
-      self.remembered = nil
-      doubt = nil
-      return false
+    if isHeld { return }
+    isHeld = true
+    queue.asyncAfter(deadline: .now() + 1) {
+      self.isHeld = false
+      self.reconcile()
     }
-    if doubt != reason {
-      doubt = reason
-      node.log.write(reason)
-      node.events.record(.node, node.name, "StoreBehind", reason, isWarning: true)
-    }
-    for nexus in nexuses where !nexus.deleting {
-      let status = NexusStatus(volumeID: nexus.volumeID, state: .blocked, message: reason, generation: 0, replicas: [])
-      if told[nexus.volumeID] != reason { node.publish(status, at: Keys.nexusStatus(node: node.name, nexus.volumeID)) }
-      told[nexus.volumeID] = reason
-    }
-    queue.asyncAfter(deadline: .now() + 1) { self.reconcile() }
-    return true
   }
 
   /// Stops a volume's nexus, and only then says that it is gone: its replicas are deleted after that.
@@ -377,7 +362,10 @@ final class NodeAgent: @unchecked Sendable {
     if group.wait(timeout: .now() + 20) == .timedOut { node.log.write("a nexus did not stop within 20 s") }
     // Other nodes may be stopping too: their nexuses end cleanly if their replicas here live a little longer.
     for _ in 0..<30 where node.target.connectionCount(usingReplicas: true) > 0 { usleep(100_000) }
-    queue.sync { keeper.stop() }
+    queue.sync {
+      watchfulness.look(isLast: true)
+      keeper.stop()
+    }
     node.events.record(.node, node.name, "Stopped", "it ended in good order")
     node.events.flush()
     node.drainStatus()

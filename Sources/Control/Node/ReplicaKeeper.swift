@@ -78,13 +78,24 @@ final class ReplicaKeeper: Sendable {
     }
   }
 
-  /// The highest revision of the state store that any replica here was told (R18).
-  var rememberedRevision: UInt64 {
-    var highest: UInt64 = 0
-    for pool in pools.values where !pool.isVolatile {
-      for replica in pool.replicas { highest = max(highest, (try? pool.metadata(of: replica.id).claim.storeRevision) ?? 0) }
+  /// What the pools here remember of the state store (R18).
+  var recollection: StoreRecollection {
+    StoreRecollection(
+      pools: pools.sorted { $0.key < $1.key }.map(\.value).filter { !$0.isVolatile }.map { pool in
+        let claims = pool.replicas.map { (try? pool.metadata(of: $0.id).claim.storeRevision) ?? 0 }
+        return .init(memory: pool.storeMemory, claimedRevision: claims.max() ?? 0, isEmpty: claims.isEmpty)
+      })
+  }
+
+  /// Makes the pools remember how far the store has come; those that live by another one keep what they know, unless that is overruled.
+  func remember(_ memory: StoreMemory, instead overruled: [String]) {
+    for (name, pool) in pools.sorted(by: { $0.key < $1.key }) where !pool.isVolatile && !pool.report.isFaulted {
+      let old = pool.storeMemory
+      let isOurs =
+        old.identity == memory.identity || old.identity == .none || overruled.contains(old.identity.description) || pool.replicas.isEmpty
+      guard isOurs, old != memory else { continue }
+      do { try pool.remember(memory) } catch { node.log.write("pool \(name) does not remember the state store's revision: \(error)") }
     }
-    return highest
   }
 
   private func report(_ assignment: ReplicaAssignment, _ state: ReplicaStatus.State, _ message: String? = nil, isLost: Bool = false) {
@@ -136,6 +147,8 @@ final class ReplicaKeeper: Sendable {
         // A clone begins as large as its snapshot.
         try pool.growReplica(id: id, toSizeBytes: assignment.sizeBytes)
       }
+      // For when the store is lost (R18).
+      if (try? Names.validate(assignment.volumeName, kind: "volume name")) != nil { try? pool.setVolumeName(assignment.volumeName, of: id) }
       let position = node.reactorPosition(ofPool: assignment.pool)
       let opened = node.reactors[position].call { reactor -> Result<ReactorBound<PoolReplica>, PoolError> in
         do throws(PoolError) {

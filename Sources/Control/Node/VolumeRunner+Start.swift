@@ -26,6 +26,10 @@ extension VolumeRunner {
     }
     assignment = assigned.object
     guard let record = try node.store.object(InSyncRecord.self, at: Keys.inSync(assignment.volumeID)) else { return false }
+    if let doubt = try node.store.object(StoreDoubt.self, at: Keys.storeDoubt(of: Keys.controllerName)) {
+      publish(.blocked, doubt.object.message)
+      return false
+    }
     if record.object.generation == 0 {
       // A new volume begins with all its replicas: one that is still being made has missed nothing yet.
       let waiting = assignment.replicas.compactMap { replica in

@@ -47,8 +47,17 @@ public enum NQN {
   /// The subsystem of one replica, for its nexus alone.
   public static func replica(_ id: ReplicaID) -> String { "\(authority):replica:\(id)" }
 
-  /// The host name under which a node looks after its peers.
-  public static func node(_ name: String) -> String { "\(authority):node:\(name)" }
+  /// The host name under which a node looks after its peers. A name too long for one (4.5: 223 bytes) is cut, and told from others by a sum of all of it.
+  public static func node(_ name: String) -> String {
+    let whole = "\(authority):node:\(name)"
+    if whole.utf8.count <= maximumBytes { return whole }
+    // FNV-1a.
+    let sum = name.utf8.reduce(UInt64(0xcbf2_9ce4_8422_2325)) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+    let hex = String(sum, radix: 16)
+    return whole.prefix(maximumBytes - 17) + "-" + String(repeating: "0", count: 16 - hex.count) + hex
+  }
+
+  private static let maximumBytes = 223
 
   /// The host name under which a volume's nexus connects to its replicas.
   public static func nexus(_ id: VolumeID) -> String { "\(authority):nexus:\(id)" }

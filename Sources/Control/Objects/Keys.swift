@@ -44,6 +44,8 @@ public enum Keys {
   public static func peerStatus(node: String) -> String { "status/\(node)/peers" }
   public static func foundReplicas(node: String) -> String { "status/\(node)/found/" }
   public static func foundReplica(node: String, _ id: ReplicaID) -> String { "status/\(node)/found/\(id)" }
+  /// Why a node, or the controller for all of them, takes the store for one that went back in time.
+  public static func storeDoubt(of who: String) -> String { "status/\(who)/doubt" }
   public static func volumeNote(name: String) -> String { "status/\(controllerName)/volume/\(name)" }
 
   public static func events(source: String) -> String { "event/\(source)/" }

@@ -18,7 +18,7 @@ public enum NodeRequests {
   /// Changes what is wanted of a node that runs, has left traces, or has a specification. Throws `Failure`, `ObjectError`, or a store error.
   @discardableResult
   public static func update(name: String, in store: any StateStore, _ change: (inout NodeSpec) -> Void) throws -> NodeSpec {
-    try Names.validate(name, kind: "node name")
+    try Names.validate(node: name)
     let key = Keys.nodeSpec(name)
     for _ in 0..<100 {
       let stored = try store.object(NodeSpec.self, at: key)
@@ -43,7 +43,7 @@ public enum NodeRequests {
   /// Says how many replicas a pool of a node may hold; nil for any number. Throws `Failure`, `ObjectError`, or a store error.
   @discardableResult
   public static func limitReplicas(_ count: Int?, node: String, pool: String, in store: any StateStore) throws -> PoolSpec {
-    try Names.validate(node, kind: "node name")
+    try Names.validate(node: node)
     try Names.validate(pool, kind: "pool name")
     if try store.get(Keys.poolStatus(node: node, pool)) == nil { throw Failure.poolNotFound(node: node, name: pool) }
     let key = Keys.poolSpec(node: node, pool)

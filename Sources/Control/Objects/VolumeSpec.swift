@@ -111,7 +111,7 @@ public struct VolumeSpec: StoredObject {
     try Labels.validate(affinity ?? [:])
     for key in spread ?? [] { try Labels.validate(key: key) }
     if spread?.count ?? 0 > Labels.maximumCount { throw .invalid(what: what, reason: "it is to be spread over too many labels") }
-    if let preferredNode { try Names.validate(preferredNode, kind: "node name") }
+    if let preferredNode { try Names.validate(node: preferredNode) }
     if locality == .strict && preferredNode == nil {
       throw .invalid(what: what, reason: "strict locality needs a node that is preferred")
     }

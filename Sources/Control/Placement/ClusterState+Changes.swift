@@ -158,6 +158,12 @@ extension ClusterState {
       changes.volumes.insert(status.object.volumeID)
     case ("status", 4) where parts[2] == "found":
       foundReplicasByKey[key] = Placed(node: parts[1], stored: try Stored(entry))
+    case ("spec", 2) where key == Keys.storeTrust:
+      let stored: Stored<StoreTrust> = try Stored(entry)
+      trust = stored.object
+    case ("status", 3) where parts[2] == "doubt":
+      let stored: Stored<StoreDoubt> = try Stored(entry)
+      doubtsByWho[parts[1]] = stored.object
     case ("status", 3) where parts[2] == "peers":
       let status: Stored<PeerStatus> = try Stored(entry)
       peersByNode[parts[1]] = status.object
@@ -204,6 +210,8 @@ extension ClusterState {
       nodesByName[parts[1]] = nil
       touch(node: parts[1], &changes)
       weighReports(&changes)
+    case ("spec", 2) where key == Keys.storeTrust: trust = nil
+    case ("status", 3) where parts[2] == "doubt": doubtsByWho[parts[1]] = nil
     case ("status", 3) where parts[2] == "peers":
       peersByNode[parts[1]] = nil
       weighReports(&changes)

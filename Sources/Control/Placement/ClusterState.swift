@@ -38,6 +38,9 @@ public struct ClusterState: Sendable {
   var pathStatusesByKey: [String: PathStatus] = [:]
   var peersByNode: [String: PeerStatus] = [:]
   var foundReplicasByKey: [String: Placed<FoundReplica>] = [:]
+  var doubtsByWho: [String: StoreDoubt] = [:]
+  /// The operator's word about the store.
+  internal(set) public var trust: StoreTrust?
   var index = ClusterIndex()
   /// Incarnations of running nodes that peers which run say they have lost.
   internal(set) public var lossReports: Set<String> = []
@@ -67,6 +70,14 @@ public struct ClusterState: Sendable {
   public var foundReplicas: [Placed<FoundReplica>] {
     Self.sorted(foundReplicasByKey).filter { replicaAssignmentsByKey[Keys.replicaAssignment(node: $0.node, $0.object.id)] == nil }
   }
+  /// Who does not live by the store, and why.
+  public var doubts: [(node: String, doubt: StoreDoubt)] {
+    doubtsByWho.filter { $0.key != Keys.controllerName }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+  }
+  /// That the store went back in time, as a node says whose word stands: the first by name.
+  var doubtForAll: (node: String, doubt: StoreDoubt)? { doubts.first { $0.doubt.concernsAll && !$0.doubt.isOverruled(by: trust) } }
+  /// What the controller has said of that.
+  var statedDoubt: StoreDoubt? { doubtsByWho[Keys.controllerName] }
   /// Objects that could not be read. Nothing is decided about what they may mean.
   public var problems: [ObjectError] { Self.sorted(problemsByKey) }
 

@@ -9,6 +9,7 @@ struct ControlQueue {
     var steps: [Reconciler.Step]
     fileprivate var volumes: [VolumeID]
     fileprivate var nodes: [String]
+    fileprivate var isAboutStore = false
   }
 
   /// Of a transaction, one of which is the lead.
@@ -25,6 +26,7 @@ struct ControlQueue {
   /// Those refused by the store, which is ahead: the watch will tell.
   private var refusedVolumes: Set<VolumeID> = []
   private var refusedNodes: Set<String> = []
+  private var isStoreStepRefused = false
   private var dueAt: [VolumeID: Date] = [:]
   /// How many replicas of a volume are outside its in-sync set, on nodes that run.
   private var buildCounts: [VolumeID: Int] = [:]
@@ -45,6 +47,7 @@ struct ControlQueue {
   mutating func apply(_ batch: StoreWatchBatch) {
     let changes = state.apply(batch)
     note(changes)
+    isStoreStepRefused = false
     dirtyVolumes.append(refusedVolumes.sorted())
     dirtyNodes.append(refusedNodes.sorted())
     refusedVolumes = []
@@ -63,6 +66,11 @@ struct ControlQueue {
 
   /// The next transaction; nil when there is nothing to do now. Tell what became of it by `committed` or `refused`.
   mutating func next(now: Date, using random: inout some RandomNumberGenerator) -> Batch? {
+    if !isStoreStepRefused, let step = Reconciler.stateDoubt(state) {
+      return Batch(transaction: step.transaction, steps: [step], volumes: [], nodes: [], isAboutStore: true)
+    }
+    // What a store says that went back is no ground for anything; all is looked at again when it is confirmed.
+    if state.doubtForAll != nil { return nil }
     if let due = nextDue, due <= now { dirtyVolumes.append(dueAt.filter { $0.value <= now }.keys.sorted()) }
     var surroundings = Reconciler.Surroundings(now: now, policy: policy)
     var batch = Batch(transaction: StoreTransaction(operations: []), steps: [], volumes: [], nodes: [])
@@ -128,6 +136,10 @@ struct ControlQueue {
 
   /// One step of the batch, alone, was refused: it is looked at again when the watch has told more.
   mutating func refused(_ position: Int, of batch: Batch) {
+    if batch.isAboutStore {
+      isStoreStepRefused = true
+      return
+    }
     if position < batch.nodes.count {
       refusedNodes.insert(batch.nodes[position])
     } else {

@@ -130,9 +130,9 @@ public final class Controller: Sendable {
         let look = [due, judge.nextLookNanoseconds].compactMap { $0 }.min()
         guard let batch = try watch.next(timeoutNanoseconds: look) else { continue }
         queue.apply(batch)
-        // All that is there already, before anything is decided: fewer and larger transactions. Bounded, as others may go on writing.
+        // All that has come already, before anything is decided: fewer and larger transactions. Bounded, as others may go on writing.
         for _ in 0..<64 {
-          guard let more = try watch.poll() else { break }
+          guard let more = try watch.next(timeoutNanoseconds: 0) else { break }
           queue.apply(more)
         }
       }

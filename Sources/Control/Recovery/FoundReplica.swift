@@ -20,6 +20,8 @@ public struct FoundReplica: StoredObject {
   public var inSync: [ReplicaID]
   /// The state store's revision that it was told.
   public var storeRevision: UInt64
+  /// What its volume is called. Absent where its pool was not told.
+  public var volumeName: String?
 
   public init(
     id: ReplicaID, volumeID: VolumeID, pool: String, sizeBytes: UInt64, blockSizeBytes: UInt32, isThick: Bool = false, generation: UInt64,
@@ -44,5 +46,6 @@ public struct FoundReplica: StoredObject {
       id: ReplicaID(replica.id), volumeID: Identifier(replica.volumeID.description)!, pool: pool, sizeBytes: replica.sizeBytes,
       blockSizeBytes: replica.blockSizeBytes, isThick: replica.isThick, generation: claim.generation, setVersion: claim.setVersion,
       nexusRun: "\(claim.nexusID)", inSync: claim.inSync.map(ReplicaID.init), storeRevision: claim.storeRevision)
+    volumeName = replica.volumeName.isEmpty ? nil : replica.volumeName
   }
 }

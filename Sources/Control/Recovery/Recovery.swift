@@ -41,7 +41,10 @@ public struct Recovery: Sendable {
     var byVolume: [VolumeID: [Placed<FoundReplica>]] = [:]
     for replica in found { byVolume[replica.object.volumeID, default: []].append(replica) }
     for (id, replicas) in byVolume.sorted(by: { $0.key < $1.key }) {
-      let name = names[id]
+      // What the latest claim's replica was told last; the operator's list is stronger.
+      let told = replicas.map(\.object).filter { $0.volumeName != nil }
+        .max { ($0.generation, $0.setVersion, $1.id) < ($1.generation, $1.setVersion, $0.id) }?.volumeName
+      let name = names[id] ?? told.flatMap { (try? Names.validate($0, kind: "volume name")) == nil ? nil : $0 }
       do throws(Doubt) {
         let sorted = replicas.sorted { $0.object.id < $1.object.id }
         volumes.append(try Self.volume(id, sorted, name, forced.contains(id), cluster, now))

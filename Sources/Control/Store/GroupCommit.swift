@@ -96,13 +96,13 @@ final class GroupCommit: Sendable {
     return rest
   }
 
-  /// Which of those that wait go together, in their order: the first always, others as far as there is room and no key is changed or compared twice.
+  /// Which of those that wait go together, in their order: the first always, others as far as there is room and no key that one changes is another's.
   static func group(_ line: [StoreTransaction]) -> [Int] {
     var taken: [Int] = []
     var (compares, operations, bytes) = (0, 0, 0)
-    var keys: Set<String> = []
+    var (changed, compared): (Set<String>, Set<String>) = ([], [])
     for (index, transaction) in line.enumerated() {
-      let own = Set(transaction.operations.map(\.key)).union(transaction.compares.map(\.key))
+      let (ownChanged, ownCompared) = (Set(transaction.operations.map(\.key)), Set(transaction.compares.map(\.key)))
       let size = transaction.operations.reduce(0) { size, operation in
         if case .put(let key, let value, _) = operation { return size + key.utf8.count + value.count }
         return size + operation.key.utf8.count
@@ -114,13 +114,14 @@ final class GroupCommit: Sendable {
           || bytes + size > targetBytes
         // What comes later for the same keys must not overtake.
         if isTooLarge { break }
-        if !keys.isDisjoint(with: own) { break }
+        if !changed.isDisjoint(with: ownChanged.union(ownCompared)) || !compared.isDisjoint(with: ownChanged) { break }
       }
       taken.append(index)
       compares += transaction.compares.count
       operations += transaction.operations.count
       bytes += size
-      keys.formUnion(own)
+      changed.formUnion(ownChanged)
+      compared.formUnion(ownCompared)
     }
     return taken
   }

@@ -148,6 +148,7 @@ struct CheckpointWriter {
     if !hasOptions {
       hasOptions = true
       MetadataEntry.options(state.options).encode(into: &body)
+      if state.storeMemory != .none { MetadataEntry.storeMemory(state.storeMemory).encode(into: &body) }
     } else if let id = layers.popLast() {
       if let index = state.layerIndexes[id], let layer = state.layers[index] {
         let parent = layer.parent == Layer.none ? 0 : state.layers[layer.parent]!.id
@@ -193,6 +194,7 @@ struct CheckpointWriter {
     let id = replica.header.id
     MetadataEntry.putReplica(replica.header).encode(into: &body)
     if replica.claim != .none { MetadataEntry.claim(replica: id, replica.claim).encode(into: &body) }
+    if !replica.volumeName.isEmpty { MetadataEntry.volumeName(replica: id, name: replica.volumeName).encode(into: &body) }
     MetadataEntry.opened(replica: id, bootID: replica.bootID, mayHaveLostCache: replica.mayHaveLostCache).encode(into: &body)
     encode(.activity, replica.activity, of: id)
     for missed in replica.missed { encode(.missed(peer: missed.peer), missed.regions, of: id) }

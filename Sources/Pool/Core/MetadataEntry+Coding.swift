@@ -6,6 +6,8 @@ extension MetadataEntry {
     case claim, opened, regions, regionWords, forgetPeer, sent, resent
     case sums = 32
     case unsettled, settled
+    case storeMemory = 40
+    case volumeName
   }
 
   /// Appends the entry: a kind byte and its fields, little-endian.
@@ -100,6 +102,15 @@ extension MetadataEntry {
       for sum in sums { writer.append(sum) }
     case .unsettled(let first, let count): writer.append(kind: Kind.unsettled.rawValue, first, count)
     case .settled(let first, let count): writer.append(kind: Kind.settled.rawValue, first, count)
+    case .storeMemory(let memory):
+      writer.append(Kind.storeMemory.rawValue)
+      writer.append(memory.identity)
+      writer.append(memory.revision)
+    case .volumeName(let replica, let name):
+      writer.append(Kind.volumeName.rawValue)
+      writer.append(replica)
+      writer.append(UInt8(name.utf8.count))
+      writer.append(bytes: name.utf8)
     }
   }
 
@@ -207,6 +218,13 @@ extension MetadataEntry {
       let (first, count) = (try reader.number(), try reader.number())
       guard count > 0, UInt64(first) + UInt64(count) <= UInt64(geometry.sumPageCount) else { throw .extentOutside }
       self = kind == .unsettled ? .unsettled(first: first, count: count) : .settled(first: first, count: count)
+    case .storeMemory: self = .storeMemory(StoreMemory(identity: try reader.identifier(), revision: try reader.word()))
+    case .volumeName:
+      let (replica, count) = (try reader.identifier(), Int(try reader.byte()))
+      var bytes: [UInt8] = []
+      for _ in 0..<count { bytes.append(try reader.byte()) }
+      guard let name = String(validating: bytes, as: UTF8.self), StoreMemory.isName(name) else { throw .impossibleEntry }
+      self = .volumeName(replica: replica, name: name)
     }
   }
 

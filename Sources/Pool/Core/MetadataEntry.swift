@@ -47,6 +47,11 @@ enum MetadataEntry: Equatable, Sendable {
   /// Pages of checksums that every block with data matches, durably.
   case settled(first: UInt32, count: UInt32)
 
+  /// Which state store the pool's node lived by, and how far that had come (R18).
+  case storeMemory(StoreMemory)
+  /// What the volume of a replica is called.
+  case volumeName(replica: Identifier, name: String)
+
   /// At most this many words in one `regionWords`.
   static let maximumRegionWords = 256
 }

@@ -2,11 +2,12 @@
 extension PoolState {
   /// The replicas, oldest first.
   var replicaInfos: [ReplicaInfo] {
-    replicas.values.map(\.header).sorted { $0.order < $1.order }.map { header in
+    replicas.values.sorted { $0.header.order < $1.header.order }.map { replica in
+      let header = replica.header
       let (own, shared) = bytes(ofLayer: header.layer)
       return ReplicaInfo(
         id: header.id, volumeID: header.volumeID, sizeBytes: header.sizeBytes, blockSizeBytes: header.blockSizeBytes,
-        isThick: header.isThick, allocatedBytes: own, sharedBytes: shared)
+        isThick: header.isThick, volumeName: replica.volumeName, allocatedBytes: own, sharedBytes: shared)
     }
   }
 

@@ -13,6 +13,7 @@ import Reactor
 struct PoolState: ~Copyable {
   let geometry: PoolGeometry
   var options = PoolOptions.standard
+  var storeMemory = StoreMemory.none
   var clusters: ClusterTable
   /// Free and known to be zeros, whatever happens.
   var clean: ClusterSet
@@ -306,6 +307,8 @@ struct PoolState: ~Copyable {
   private mutating func applyPlain(_ entry: MetadataEntry) {
     switch entry {
     case .options(let options): self.options = options
+    case .storeMemory(let memory): storeMemory = memory
+    case .volumeName(let id, let name): replicas[id]?.volumeName = name
     case .putReplica(let header):
       if replicas[header.id] == nil { replicas[header.id] = ReplicaState(header: header) } else { replicas[header.id]!.header = header }
       lastOrder = max(lastOrder, header.order)

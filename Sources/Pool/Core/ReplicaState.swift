@@ -51,6 +51,8 @@ public struct ReplicaClaim: Equatable, Sendable {
 struct ReplicaState: Equatable, Sendable {
   var header: ReplicaHeader
   var claim = ReplicaClaim.none
+  /// Empty for one that nobody told.
+  var volumeName = ""
   /// The machine's boot under which it was last opened (R7).
   var bootID = Identifier.none
   /// Whether writes that were acknowledged and not flushed may be gone: the machine booted anew while the activity log was not empty.

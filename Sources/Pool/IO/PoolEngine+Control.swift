@@ -363,6 +363,18 @@ extension PoolEngine {
     change([.options(options)], done)
   }
 
+  func remember(_ memory: StoreMemory, done: @escaping Done) {
+    if memory == state.storeMemory { return done(nil) }
+    change([.storeMemory(memory)], done)
+  }
+
+  func setVolumeName(_ volumeName: String, of id: Identifier, done: @escaping Done) {
+    guard let replica = state.replicas[id] else { return done(.unknownReplica(pool: name, id: id)) }
+    precondition(StoreMemory.isName(volumeName), "names are checked where they are given")
+    if replica.volumeName == volumeName { return done(nil) }
+    change([.volumeName(replica: id, name: volumeName)], done)
+  }
+
   // MARK: Devices
 
   func isOpen(_ id: Identifier) -> Bool { devices.contains { $0.isOpen && $0.replica == id } }

@@ -69,7 +69,7 @@ extension Command {
 
   private static func nodeOptions(_ arguments: ParsedArguments) throws(CommandError) -> NodeOptions {
     let name = arguments.text("name") ?? ""
-    do { try Names.validate(name, kind: "node name") } catch { throw CommandError(describing: error) }
+    do { try Names.validate(node: name) } catch { throw CommandError(describing: error) }
     if name == Keys.controllerName { throw .usage("no node may be called '\(name)'", hint: "Choose another --name.") }
     let reactorCount = arguments.integer("reactors") ?? 1
     var processors: [Int] = []

@@ -55,11 +55,12 @@ extension Command {
         """,
       options: [
         OptionDeclaration("from-pools", .flag, help: "rebuild volumes"),
-        OptionDeclaration("names", .text("FILE"), help: "names of volumes from an export; else they are called recovered-..."),
+        OptionDeclaration(
+          "names", .text("FILE"), help: "names of volumes from an export; else those that pools remember, or recovered-..."),
         OptionDeclaration(
           "lost", .text("VOLUME-ID"), isRepeated: true,
           help: "replicas of this volume that were not found are lost for good: go on without them"),
-        OptionDeclaration("trust-store", .flag, help: "this store is the right one, though pools remember a later one"),
+        OptionDeclaration("trust-store", .flag, help: "this store is the right one, though pools remember a later or another one"),
         OptionDeclaration("force", .flag, help: "do it"),
       ] + StoreAccess.options,
       examples: [
@@ -83,15 +84,21 @@ extension Command {
     let found = arguments.flag("from-pools") ? cluster.foundReplicas : []
     let recovery = Recovery(found, names: names, forced: forced, publications: access.isCluster ? [] : nil, in: cluster, now: .now)
     let isDone = arguments.flag("force")
+    let doubts = cluster.doubts.filter { !$0.doubt.isOverruled(by: cluster.trust) }
+    if doubts.isEmpty, arguments.flag("trust-store") {
+      throw CommandError(
+        "store_not_doubted", "no node doubts the state store", hint: "Start the nodes on it first: each says what its pools remember.")
+    }
     var written: [String] = []
     if isDone {
       for volume in recovery.volumes {
         if try access.store.transact(volume.transaction).committedRevision != nil { written.append(volume.spec.name) }
       }
       // Their memory is of the store that was lost; what is not written here is not served by anybody.
-      var upTo = found.map(\.object.storeRevision).max() ?? 0
-      if arguments.flag("trust-store") { upTo = .max }
-      if upTo > 0 { try StoreRecovery.trust(upTo: upTo, in: access.store) }
+      // No more than what is known to be remembered: a store that goes back later is found out again.
+      let upTo = (found.map(\.object.storeRevision) + doubts.map(\.doubt.revision)).max() ?? 0
+      let identities = Set(doubts.flatMap { $0.doubt.identities ?? [] }).sorted()
+      if upTo > 0 || !identities.isEmpty { try StoreRecovery.trust(upTo: upTo, identities: identities, in: access.store) }
     }
     output.write(json: recovery.json(written: isDone ? written : nil)) { style in recovery.text(style, written: isDone ? written : nil) }
     return recovery.refusals.isEmpty ? .success : .failed

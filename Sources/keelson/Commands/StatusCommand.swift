@@ -35,6 +35,7 @@ private struct Overview {
       problems.append(
         "node \(node.name) is \(node.isDraining ? "being drained: \(DrainView(node: node.name, in: cluster).text)" : "cordoned")")
     }
+    for (node, doubt) in cluster.doubts where !doubt.isOverruled(by: cluster.trust) { problems.append("node \(node): \(doubt.message)") }
     if !cluster.foundReplicas.isEmpty {
       problems.append(
         "\(cluster.foundReplicas.count) replica(s) in pools belong to nothing that the store knows: keelson recover --from-pools")

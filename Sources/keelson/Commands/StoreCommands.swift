@@ -30,7 +30,7 @@ extension Command {
       throw CommandError.usage("'\(text)' is not etcd: only etcd has users", hint: "Write etcd://HOST:PORT.")
     }
     let nodes = arguments.texts("node")
-    for name in nodes { do { try Names.validate(name, kind: "node name") } catch { throw CommandError(describing: error) } }
+    for name in nodes { do { try Names.validate(node: name) } catch { throw CommandError(describing: error) } }
     let directory = arguments.text("passwords") ?? ""
     if unsafe mkdir(directory, 0o700) != 0, errno != EEXIST {
       throw CommandError("folder_not_made", "cannot make the folder \(directory): \(unsafe String(cString: strerror(errno)))")

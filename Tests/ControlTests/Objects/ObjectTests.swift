@@ -1,4 +1,5 @@
 import Foundation
+import NVMe
 import Testing
 
 @testable import Control
@@ -150,6 +151,30 @@ import Testing
     #expect(throws: ObjectError.malformed(key: "k", kind: "leader record", reason: "field holder is missing")) {
       try Stored<LeaderRecord>(entry(#"{"v":1}"#))
     }
+  }
+
+  @Test func `nodes are named as Kubernetes names them`() throws {
+    let longest = String(repeating: "x.", count: 126) + "y"
+    #expect(longest.utf8.count == 253)
+    for name in ["a", "0", "node-1", "talos-1.example.com", "10.0.0.1", String(repeating: "x", count: 253), longest] {
+      try Names.validate(node: name)
+      // Everything that is made of it fits where it goes.
+      try StoreLimits.validate(key: Keys.replicaStatus(node: name, ReplicaID()))
+      try StoreLimits.validate(key: Keys.poolSpec(node: name, String(repeating: "p", count: 63)))
+      let event = Event(
+        .pool, "\(name).pool", "DeviceError", "", isWarning: true, source: name, firstAt: Date(timeIntervalSince1970: 0),
+        lastAt: Date(timeIntervalSince1970: 0))
+      try StoreLimits.validate(key: event.key)
+      #expect(QualifiedName(NQN.node(name)) != nil && NQN.node(name).utf8.count <= 223)
+    }
+    let refused = [
+      "", ".", "a.", ".a", "a..b", "-a", "a-", "a.-b", "a-.b", "A", "a_b", "a b", "a/b", "é", "a\n", longest + ".z",
+      String(repeating: "x", count: 254),
+    ]
+    for name in refused { #expect(throws: ObjectError.self, "\(name)") { try Names.validate(node: name) } }
+    #expect(NQN.node("node-1") == "nqn.2026-11.io.keelson:node:node-1")
+    let (first, second) = (String(repeating: "x", count: 252) + "1", String(repeating: "x", count: 252) + "2")
+    #expect(NQN.node(first) != NQN.node(second), "told apart although both are cut")
   }
 
   @Test func namesAreLabels() throws {

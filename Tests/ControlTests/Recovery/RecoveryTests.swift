@@ -100,11 +100,15 @@ import Testing
     #expect(recovery.refusals.first?.reason == "the store has it already, as db; what is there is not overruled")
   }
 
-  @Test func `old-store: a store behind what pools remember is not served by, until it is confirmed`() {
-    #expect(StoreTrust.doubt(remembered: 0, revision: 0, trust: nil) == nil)
-    #expect(StoreTrust.doubt(remembered: 50, revision: 50, trust: nil) == nil)
-    #expect(StoreTrust.doubt(remembered: 51, revision: 50, trust: nil)?.contains("revision 50, they know of 51") == true)
-    #expect(StoreTrust.doubt(remembered: 51, revision: 50, trust: StoreTrust(upToRevision: 50)) != nil)
-    #expect(StoreTrust.doubt(remembered: 51, revision: 50, trust: StoreTrust(upToRevision: 51)) == nil)
+  @Test func `a volume is called what its replicas remember, unless the operator says otherwise`() throws {
+    var (old, new) = try (found(0, generation: 3, inSync: [0, 1]), found(1, generation: 5, setVersion: 7, inSync: [1]))
+    old.stored.object.volumeName = "before"
+    new.stored.object.volumeName = "after"
+    #expect(recover([old, new]).volumes.first?.spec.name == "after")
+    #expect(recover([old, new], names: [volume: "asked"]).volumes.first?.spec.name == "asked")
+    new.stored.object.volumeName = nil
+    #expect(recover([old, new]).volumes.first?.spec.name == "before")
+    old.stored.object.volumeName = "No Name/"
+    #expect(recover([old, new]).volumes.first?.spec.name == "recovered-0d8a1a3e", "what a pool says is not taken for a name unseen")
   }
 }

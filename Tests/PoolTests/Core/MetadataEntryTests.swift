@@ -26,7 +26,8 @@ import Testing
     .regions(replica: .random(), set: .missed(peer: .random()), first: 0, count: 1, isMember: false),
     .regionWords(replica: .random(), set: .missed(peer: .random()), firstWord: 2, words: [1, .max]),
     .forgetPeer(replica: .random(), peer: .random()), .sent(cluster: 999, first: 254, sums: [7, .max]),
-    .resent(cluster: 3, first: 0, sums: [0, 1, 2]),
+    .resent(cluster: 3, first: 0, sums: [0, 1, 2]), .storeMemory(StoreMemory(identity: .random(), revision: .max)),
+    .volumeName(replica: .random(), name: "db-1"),
   ]
 
   private func decode(_ bytes: [UInt8]) throws(FormatFlaw) -> [MetadataEntry] {
@@ -49,6 +50,7 @@ import Testing
 
   @Test func `what cannot be is refused`() {
     let impossible: [MetadataEntry] = [
+      .volumeName(replica: .random(), name: "a b"), .volumeName(replica: .random(), name: "\u{7}"),
       .allocated(cluster: 1000, layer: 1, logical: 0, isStale: false), .allocated(cluster: 0, layer: 0, logical: 0, isStale: false),
       .written(cluster: 0, first: 256, count: 1), .written(cluster: 0, first: 0, count: 0), .sent(cluster: 0, first: 255, sums: [1, 2]),
       .sent(cluster: 0, first: 0, sums: []), .cleared(cluster: 0, first: .max, count: 2),
