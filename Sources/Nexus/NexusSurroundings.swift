@@ -116,6 +116,8 @@ public struct NexusConfiguration: Sendable {
   public var slowNanoseconds: UInt64 = 10_000_000_000
   /// Regions leave the activity log when nothing changed in them for so long.
   public var idleNanoseconds: UInt64 = 2_000_000_000
+  /// Ranges of regions in one question to a replica, at most.
+  public var rangesPerQuestion = ReplicaQuestion.maximumMessageRanges
 
   public init(
     sizeBytes: UInt64, blockSizeBytes: UInt32, claim: ReplicaClaim, absent: [Absence] = [], nearest: Identifier? = nil,

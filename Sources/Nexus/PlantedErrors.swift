@@ -28,5 +28,9 @@ extension Nexus {
     public static let snapshotsWithoutPause = PlantedErrors(rawValue: 1024)
     /// Makes returning replicas members that lack snapshots (R4, R15).
     public static let skipsRestoring = PlantedErrors(rawValue: 2048)
+    /// Begins records of missed regions with a part of them (R6).
+    public static let recordsInParts = PlantedErrors(rawValue: 4096)
+    /// Takes a record for made that was only asked for, and keeps what one member recorded from another that comes later (R6).
+    public static let trustsUnseenRecords = PlantedErrors(rawValue: 8192)
   }
 }

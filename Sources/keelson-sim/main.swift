@@ -76,14 +76,19 @@ func run(_ options: Options) -> Bool {
   return failed == 0 && seeds >= options.minimum
 }
 
-/// A crash after every event of a short life, and another during each recovery.
+/// A crash after every event of short lives, and another during each recovery.
 func sweep() -> Bool {
   var failed = 0
   for replicas in [2, 3] {
-    let outcome = CrashSweep(replicas: replicas).run()
-    for failure in outcome.failures { print(failure) }
-    print("\(replicas) replicas: \(outcome.lives) lives with crashes, \(outcome.failures.count) failed")
-    failed += outcome.failures.count
+    for schedule in CrashSweep.Schedule.allCases {
+      let outcome = CrashSweep(schedule, replicas: replicas).run()
+      for failure in outcome.failures { print(failure) }
+      print(
+        "\(replicas) replicas, \(schedule): \(outcome.lives) lives with crashes at each of \(outcome.events) events, \(outcome.failures.count) failed"
+      )
+      fflush(nil)
+      failed += outcome.failures.count
+    }
   }
   return failed == 0
 }

@@ -4,9 +4,10 @@ import Testing
 
 @Suite struct CrashSweepTests {
   /// `keelson-sim --sweep` looks at every event; here at some.
-  @Test(arguments: [2, 3]) func `survives a crash anywhere, and another during recovery`(replicas: Int) {
-    let outcome = CrashSweep(replicas: replicas, step: 9, secondStep: 80).run()
-    #expect(outcome.lives > 100)
+  @Test(arguments: CrashSweep.Schedule.allCases, [2, 3])
+  func `survives a crash anywhere, and another during recovery`(schedule: CrashSweep.Schedule, replicas: Int) {
+    let outcome = CrashSweep(schedule, replicas: replicas, step: schedule == .commands ? 9 : 23, secondStep: 100).run()
+    #expect(outcome.lives > 30)
     for failure in outcome.failures { Issue.record("\(failure)") }
   }
 }

@@ -7,6 +7,7 @@ import Testing
 @Suite struct PlantedBugTests {
   private static let rare: [PlantedBug] = [
     .clearsUncopied, .trustsRolledBack, .readsWithoutLease, .dropsReentered, .answersBeforeSettled, .forgetsLeases,
+    .recordsInParts, .trustsUnseenRecords,
   ]
 
   /// Seeds that have found an error before, to be tried first.
@@ -38,6 +39,9 @@ import Testing
     case .readsWithoutLease: isolated(isPlanted ? bug : nil)
     case .forgetsLeases: lateReply(isPlanted ? bug : nil)
     case .dropsReentered: enteredAgain(isPlanted ? bug : nil)
+    case .recordsInParts: RecordScenarioTests.cutShortSomewhere(isPlanted ? bug : nil)
+    case .trustsUnseenRecords:
+      RecordScenarioTests.unheardAnywhere(isPlanted ? bug : nil) ?? RecordScenarioTests.handedOn(isPlanted ? bug : nil)
     default: stuck(isPlanted ? bug : nil)
     }
   }

@@ -67,6 +67,23 @@ import Testing
     #expect(scene.end() == nil)
   }
 
+  /// What is to be let go of may be all that there is.
+  @Test func `a member that is to leave is claimed by the next nexus, too`() throws {
+    let scene = try scene()
+    let written = scene.send(.write, 0..<8)
+    #expect(scene.wait { scene.ending(written) == .success })
+    scene.cluster.killNode(1)
+    #expect(scene.wait { scene.set == [0] })
+    scene.cluster.remove(0)
+    scene.startNexus(2)
+    scene.wait(seconds: 40)
+    scene.cluster.add(2)
+    #expect(scene.wait(seconds: 60) { scene.set == [2] }, "\(scene.story)")
+    #expect(scene.read(0) == written)
+    scene.cluster.startNode(1)
+    #expect(scene.end() == nil)
+  }
+
   /// More of them, one after the other, than a nexus has places.
   @Test func `replicas come and go again and again`() throws {
     let scene = try scene()

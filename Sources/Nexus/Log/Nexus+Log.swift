@@ -76,12 +76,12 @@ extension Nexus {
     let epoch = serviceEpoch
     let absent = (recordedMask | leavingMask) & ~syncMask
     askAll(logMask) { _ in
-      var questions: [ReplicaQuestion] = []
+      var asked: [ReplicaQuestion] = []
       // What an absent replica is going to miss is recorded together with what may differ (R6).
       for index in replicas.indices where absent & Self.bit(index) != 0 {
-        questions += Self.questions(.missed(peer: replicas[index].id), batch, isMember: true)
+        asked += questions(.missed(peer: replicas[index].id), batch, isMember: true)
       }
-      return plantedErrors.contains(.skipsActivityLog) ? questions : questions + Self.questions(.activity, batch, isMember: true)
+      return plantedErrors.contains(.skipsActivityLog) ? asked : asked + questions(.activity, batch, isMember: true)
     } then: { [self] in
       guard serviceEpoch == epoch else { return }
       isActivating = false
@@ -146,9 +146,9 @@ extension Nexus {
     }.map(\.region).sorted()
     let settled = batch.settlesLoss && log.awaitingCount == 0 ? saidLostMask & setMask : 0
     askAll(batch.mask) { index in
-      var questions = Self.questions(.activity, dropping, isMember: false)
-      if settled & Self.bit(index) != 0 { questions.append(.clearLostCache) }
-      return questions
+      var asked = questions(.activity, dropping, isMember: false)
+      if settled & Self.bit(index) != 0 { asked.append(.clearLostCache) }
+      return asked
     } then: { [self] in
       guard drop === batch else { return }
       drop = nil

@@ -34,6 +34,9 @@ extension Nexus {
     leaseRenewNanoseconds = end - min(end, shortest / 2)
   }
 
+  /// Whether a read whose data came now would be answered.
+  public var mayAnswerReads: Bool { activeMask != 0 && leaseNow < leaseEndNanoseconds }
+
   /// The data of a read are in its buffer.
   @inline(__always)
   func answerRead(_ slot: Int) {

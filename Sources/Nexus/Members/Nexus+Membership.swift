@@ -49,7 +49,7 @@ extension Nexus {
     let hot = plantedErrors.contains(.forgetsDeparted) ? [] : log.regions
     askAll(healthyMask) { _ in
       replicas.indices.filter { step.leavingMask & Self.bit($0) != 0 }
-        .flatMap { Self.questions(.missed(peer: replicas[$0].id), hot, isMember: true) }
+        .flatMap { questions(.missed(peer: replicas[$0].id), hot, isMember: true) }
     } then: { [self] in
       guard membershipStep?.number == step.number, serviceEpoch == epoch, phase == .prepared else { return }
       if leavingMask & setMask == step.leavingMask { return commit() }
@@ -130,14 +130,14 @@ extension Nexus {
     let hot = plantedErrors.contains(.forgetsDeparted) ? [] : log.regions
     // One that cannot be reached now is told by the claim that lets it come back.
     askAll(logMask | (syncMask & step.joiningMask)) { index in
-      var questions: [ReplicaQuestion] = []
+      var asked: [ReplicaQuestion] = []
       for left in replicas.indices where step.leavingMask & Self.bit(left) != 0 {
         // One that lost its data misses everything.
         let regions = rolledBackMask & Self.bit(left) != 0 ? Array(0..<log.regionCount) : hot
-        questions += Self.questions(.missed(peer: replicas[left].id), regions, isMember: true)
+        asked += questions(.missed(peer: replicas[left].id), regions, isMember: true)
       }
-      questions.append(.storeSet(claim))
-      return questions
+      asked.append(.storeSet(claim))
+      return asked
     } then: { [self] in
       guard membershipStep?.stage == .storing else { return }
       settleMembership(step)

@@ -3,8 +3,6 @@ import Reactor
 
 /// Asking replicas what is not data.
 extension Nexus {
-  /// At most so many ranges in one question.
-  static let maximumRanges = 1024
   /// How long a replica that was busy is left alone.
   private static let busyNanoseconds: UInt64 = 2_000_000
 
@@ -27,10 +25,10 @@ extension Nexus {
 
   /// Asks each of the replicas its questions, in order, and goes on when all have answered. One that refuses has a fault, and is
   /// not waited for any more. Nothing follows after service ended or the nexus was fenced meanwhile.
-  func askAll(_ mask: UInt8, _ questions: (Int) -> [ReplicaQuestion], then done: @escaping () -> Void) {
+  func askAll(_ mask: UInt8, _ asked: (Int) -> [ReplicaQuestion], then done: @escaping () -> Void) {
     let round = QuestionRound()
     for index in replicas.indices where mask & Self.bit(index) != 0 {
-      for question in questions(index) {
+      for question in asked(index) {
         round.pending += 1
         ask(index, question) { [self] result in
           round.pending -= 1
@@ -46,13 +44,26 @@ extension Nexus {
   }
 
   /// A change of a set of regions, in as many questions as it takes.
-  static func questions(_ set: RegionSetName, _ regions: [Int], isMember: Bool) -> [ReplicaQuestion] {
+  func questions(_ set: RegionSetName, _ regions: [Int], isMember: Bool) -> [ReplicaQuestion] {
     let ranges = ActivityLog.ranges(of: regions)
+    let most = configuration.rangesPerQuestion
     // An empty list makes the record exist.
     if ranges.isEmpty { return set == .activity ? [] : [.setRegions(set, [], isMember: isMember)] }
-    return stride(from: 0, to: ranges.count, by: maximumRanges).map {
-      .setRegions(set, Array(ranges[$0..<min($0 + maximumRanges, ranges.count)]), isMember: isMember)
+    return stride(from: 0, to: ranges.count, by: most).map {
+      .setRegions(set, Array(ranges[$0..<min($0 + most, ranges.count)]), isMember: isMember)
     }
+  }
+
+  /// A record of what a replica missed, where there may be none yet (R6). Whoever finds one takes it for whole, and a crash, of the nexus or of who
+  /// is asked, leaves some of several ranges. So a record of more than one is of everything first, which is one range, and then what is too
+  /// much is taken off: cut short, it is too long. Nothing else may be put on the record meanwhile.
+  func recordQuestions(of peer: Identifier, _ regions: [Int]) -> [ReplicaQuestion] {
+    let name = RegionSetName.missed(peer: peer)
+    let ranges = ActivityLog.ranges(of: regions)
+    if ranges.count <= 1 || plantedErrors.contains(.recordsInParts) { return questions(name, regions, isMember: true) }
+    let isMissed = Set(regions)
+    return [.setRegions(name, [0..<log.regionCount], isMember: true)]
+      + questions(name, (0..<log.regionCount).filter { !isMissed.contains($0) }, isMember: false)
   }
 }
 

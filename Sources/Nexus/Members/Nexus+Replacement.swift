@@ -77,6 +77,8 @@ extension Nexus {
     // Late answers of the old one are known by it.
     entry.session = replicas[index].session + 1
     replicas[index] = entry
+    recordedMask &= ~Self.bit(index)
+    unrecordedMask &= ~Self.bit(index)
     for id in cleanMasks.keys.sorted() { cleanMasks[id]! &= ~Self.bit(index) }
   }
 

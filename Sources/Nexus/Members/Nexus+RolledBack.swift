@@ -29,7 +29,7 @@ extension Nexus {
     let asked = logMask
     replicas[index].isClaiming = true
     askAll(asked) { _ in
-      Self.questions(name, Array(0..<log.regionCount), isMember: true)
+      questions(name, Array(0..<log.regionCount), isMember: true)
     } then: { [self] in
       guard replicas[index].session == session else { return }
       replicas[index].isClaiming = false

@@ -13,7 +13,8 @@ extension Nexus {
     var index = replicas.count
     if let known = replicas.firstIndex(where: { $0.id == id }) {
       index = known
-      guard !replicas[index].isUnwanted else { return false }
+      // As long as it is in the set it counts, and what it holds may be needed.
+      guard !replicas[index].isUnwanted || setMask & Self.bit(index) != 0 else { return false }
     } else {
       guard let free = placeForReplica() else { return false }
       index = free
@@ -185,50 +186,89 @@ extension Nexus {
 
   // MARK: Preparing
 
-  /// Makes the members' logs alike, and their records of absent replicas complete, so that the log in memory is the log of each.
+  /// Makes the members' logs alike, and their records of absent replicas complete, so that the log in memory is the log of each. What those that
+  /// were taken in before hold by now they are asked for: their records have changed since their claim, and others need them, too.
   private func prepare(_ reached: UInt8, leaving: UInt8) {
     let epoch = serviceEpoch
-    let now = reactor.now
-    var records: [[Int]] = Array(repeating: [], count: Self.maximumMembers)
-    // What members on their way out have missed so far is recorded already, and stays so.
-    let remaining = setMask & ~leavingMask
-    for index in replicas.indices where reached & Self.bit(index) != 0 && !replicas[index].isTakenIn {
-      guard let before = replicas[index].claimed?.before else { continue }
-      for region in before.hotRegions where region < log.regionCount {
-        guard log.adopt(region) else {
-          block("the activity log of replica \(replicas[index].id) does not fit those of its peers", failed: index)
-          return
-        }
-      }
-      for other in replicas.indices where remaining & Self.bit(other) == 0 {
-        if let record = before.missed.first(where: { $0.peer == replicas[other].id }) {
-          if isOfAnotherLineage(other) { continue }
-          records[other] += record.regions
-          recordedMask |= Self.bit(other)
-        } else if before.claim.inSync.contains(replicas[other].id), !isOfAnotherLineage(other) {
-          // Its departure was never stored here, so no region has left this log since.
-          recordedMask |= Self.bit(other)
-        }
+    let told = ToldRecords()
+    for index in replicas.indices where reached & Self.bit(index) != 0 {
+      if !replicas[index].isTakenIn {
+        told.missed[index] = replicas[index].claimed?.before.missed ?? []
+      } else if !plantedErrors.contains(.trustsUnseenRecords) {
+        told.pending += 1
       }
     }
+    if told.pending == 0 { return makeAlike(reached, leaving: leaving, told.missed) }
+    for index in replicas.indices where reached & Self.bit(index) != 0 && replicas[index].isTakenIn {
+      ask(index, .metadata) { [self] result in
+        told.pending -= 1
+        guard phase == .preparing, serviceEpoch == epoch, !isOver else { return }
+        switch result {
+        case .success(.metadata(let metadata)): told.missed[index] = metadata.missed
+        case .success: fault(index, .invalid("it was asked for its metadata and told something else"))
+        case .failure(let refusal): fault(index, refusal)
+        }
+        guard told.pending == 0, phase == .preparing, serviceEpoch == epoch, !isOver else { return }
+        guard reachedMask == reached else {
+          phase = .gathering
+          return gather()
+        }
+        makeAlike(reached, leaving: leaving, told.missed)
+      }
+    }
+  }
+
+  private func makeAlike(_ reached: UInt8, leaving: UInt8, _ missed: [[(peer: Identifier, regions: [Int])]]) {
+    let epoch = serviceEpoch
+    let now = reactor.now
+    // What members on their way out have missed so far is recorded already, and stays so.
+    let remaining = setMask & ~leavingMask
+    var evidence: UInt8 = 0
+    for index in replicas.indices where reached & Self.bit(index) != 0 {
+      guard let before = replicas[index].claimed?.before else { continue }
+      if !replicas[index].isTakenIn {
+        for region in before.hotRegions where region < log.regionCount {
+          guard log.adopt(region) else {
+            block("the activity log of replica \(replicas[index].id) does not fit those of its peers", failed: index)
+            return
+          }
+        }
+      }
+      for other in replicas.indices where remaining & Self.bit(other) == 0 && !isOfAnotherLineage(other) && !replicas[other].isForgotten {
+        let isRecorded = missed[index].contains { $0.peer == replicas[other].id }
+        // Or its departure was never stored here, so that no region has left this log since.
+        if isRecorded || (!replicas[index].isTakenIn && before.claim.inSync.contains(replicas[other].id)) { evidence |= Self.bit(other) }
+      }
+    }
+    // A record that nobody has was asked for only.
+    if !plantedErrors.contains(.trustsUnseenRecords) {
+      recordedMask &= evidence | remaining
+      unrecordedMask &= recordedMask
+    }
+    recordedMask |= evidence
     for region in log.regions { log.setHot(region, now: now) }
     let hot = log.regions
     // A single member has nobody to differ from; those on their way out count until they are known to be out.
     if setMask.nonzeroBitCount > 1 { log.awaitReconciliation() }
     let recorded = recordedMask & ~remaining
+    let records = replicas.indices.map { other in
+      let found = recorded & Self.bit(other) == 0 ? [] : missed.joined().filter { $0.peer == replicas[other].id }.flatMap(\.regions)
+      return Array(Set(found + hot).filter { $0 < log.regionCount }).sorted()
+    }
     askAll(reached) { index in
-      var questions = Self.questions(.activity, hot, isMember: true)
-      for (peer, _) in replicas[index].claimed?.before.missed ?? [] where !replicas[index].isTakenIn {
-        // It joined since.
-        if replicas.indices.contains(where: { replicas[$0].id == peer && remaining & Self.bit($0) != 0 }) {
-          questions.append(.forgetPeer(peer))
-        }
+      var asked = questions(.activity, hot, isMember: true)
+      for (peer, _) in missed[index] {
+        // It joined since, or nothing will be put on its record from now on, so that it must not be found by the next nexus.
+        let isAway = replicas.indices.contains { replicas[$0].id == peer && remaining & Self.bit($0) == 0 && !replicas[$0].isForgotten }
+        if !isAway { asked.append(.forgetPeer(peer)) }
       }
       for other in replicas.indices where recorded & Self.bit(other) != 0 {
-        let regions = Array(Set(records[other] + hot)).sorted()
-        questions += Self.questions(.missed(peer: replicas[other].id), regions, isMember: true)
+        let peer = replicas[other].id
+        // Of its own record and its log nothing is missing; one that it has not yet may not be less than that for a moment.
+        let isKnown = missed[index].contains { $0.peer == peer } || plantedErrors.contains(.trustsUnseenRecords)
+        asked += isKnown ? questions(.missed(peer: peer), records[other], isMember: true) : recordQuestions(of: peer, records[other])
       }
-      return questions
+      return asked
     } then: { [self] in
       guard phase == .preparing, serviceEpoch == epoch else { return }
       unrecordedMask &= ~recorded
@@ -301,4 +341,10 @@ extension Nexus {
     scheduleCopies()
     scheduleSnapshots(0)
   }
+}
+
+/// What members hold of absent replicas, by member, when all have told.
+private final class ToldRecords {
+  var pending = 0
+  var missed: [[(peer: Identifier, regions: [Int])]] = Array(repeating: [], count: Nexus.maximumMembers)
 }

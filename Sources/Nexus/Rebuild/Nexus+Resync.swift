@@ -71,7 +71,7 @@ extension Nexus {
     let regions = Array(Set(own.filter { $0 < log.regionCount })).sorted()
     let name = RegionSetName.missed(peer: replicas[resync.index].id)
     askAll(logMask & ~Self.bit(resync.index)) { _ in
-      resync.kind == .recorded && !regions.isEmpty ? Self.questions(name, regions, isMember: true) : []
+      resync.kind == .recorded && !regions.isEmpty ? questions(name, regions, isMember: true) : []
     } then: { [self] in
       if isCurrent(resync) { equip(resync) }
     }
@@ -86,13 +86,13 @@ extension Nexus {
     let stale = claimed.before.hotRegions.filter { $0 < log.regionCount && log.entry($0) == nil }
     log.limit(to: claimed.maximumHotRegions)
     askAll(bit) { _ in
-      var questions = Self.questions(.activity, stale, isMember: false) + Self.questions(.activity, hot, isMember: true)
+      var asked = questions(.activity, stale, isMember: false) + questions(.activity, hot, isMember: true)
       for (peer, _) in claimed.before.missed {
         let known = replicas.firstIndex { $0.id == peer }
         // A record of its own is no unbroken one, where the members have none.
-        if known == nil || recordedMask & ~setMask & Self.bit(known!) == 0 { questions.append(.forgetPeer(peer)) }
+        if known == nil || recordedMask & ~setMask & Self.bit(known!) == 0 { asked.append(.forgetPeer(peer)) }
       }
-      return questions
+      return asked
     } then: { [self] in
       guard isCurrent(resync) else { return }
       preparingMask &= ~bit
@@ -194,17 +194,17 @@ extension Nexus {
     let regions = Array(Set(found.regions.filter { $0 < log.regionCount })).sorted()
     let peer = replicas[resync.index].id
     let others = replicas.indices.filter { recordedMask & ~setMask & ~bit & Self.bit($0) != 0 }
-    // From now on the members may hold a record of it. Should this end before they say so, the record goes on all the same: the next nexus
-    // takes it for unbroken.
+    // From now on members may hold a record of it. Should this end before they say so, the record goes on all the same: whoever finds it
+    // takes it for unbroken. What counts after service has ended is what they hold then (`makeAlike`).
     recordedMask |= bit
     askAll(logMask) { index in
       if index == resync.index {
         return others.flatMap { other in
-          Self.questions(
+          questions(
             .missed(peer: replicas[other].id), Array(Set(found.records[replicas[other].id] ?? [])).sorted(), isMember: true)
         }
       }
-      return resync.kind == .recorded ? [] : Self.questions(.missed(peer: peer), regions, isMember: true)
+      return resync.kind == .recorded ? [] : recordQuestions(of: peer, regions)
     } then: { [self] in
       guard isCurrent(resync) else { return }
       resync.queue = RegionQueue(regions)
@@ -267,7 +267,7 @@ extension Nexus {
       if failedMask != 0 { return endResync(resync.index, "it could not be flushed") }
       let name = RegionSetName.missed(peer: replicas[resync.index].id)
       askAll(logMask & ~bit) { _ in
-        Self.questions(name, batch, isMember: false)
+        questions(name, batch, isMember: false)
       } then: { [self] in
         guard isCurrent(resync) else { return }
         resync.isClearing = false
@@ -354,7 +354,7 @@ extension Nexus {
     let hot = log.regions
     askAll(logMask) { _ in
       replicas.indices.filter { mask & Self.bit($0) != 0 }
-        .flatMap { Self.questions(.missed(peer: replicas[$0].id), hot, isMember: true) }
+        .flatMap { questions(.missed(peer: replicas[$0].id), hot, isMember: true) }
     } then: { [self] in
       guard serviceEpoch == epoch else { return }
       unrecordedMask &= ~mask

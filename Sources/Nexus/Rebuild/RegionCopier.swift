@@ -122,7 +122,7 @@ import Reactor
     // In short steps: somebody may need this copier for something else.
     var wait = dueNanoseconds > now ? min(dueNanoseconds - now, Self.longestWaitNanoseconds) : 0
     if wait == 0, unsafe nexus.isGoverned(job) {
-      wait = unsafe nexus.budget.governor.begin(now: now) ?? 0
+      wait = unsafe nexus.budget.begin(for: nexus, now: now) ?? 0
       isCounted = wait == 0
     }
     if wait > 0 {
@@ -142,7 +142,7 @@ import Reactor
   private func stepEnded() {
     guard isCounted else { return }
     isCounted = false
-    unsafe nexus.budget.governor.end(began: stepBegan, now: nexus.reactor.now)
+    unsafe nexus.budget.end(for: nexus, began: stepBegan, now: nexus.reactor.now)
   }
 
   private func compare() {

@@ -84,7 +84,7 @@ extension Nexus {
     if !mayScrub(activeMask, serviceEpoch) || activeMask == 0 || resyncs.contains(where: { $0 != nil }) || scrubber?.isBusy == true {
       wait = max(wait, Self.scrubWaitNanoseconds)
     }
-    if wait == 0 { wait = budget.governor.begin(now: now) ?? 0 }
+    if wait == 0 { wait = budget.begin(for: self, now: now) ?? 0 }
     if wait > 0 { return after(nanoseconds: wait) { [self] in scrubPiece(piece, due: due, number) } }
     let scrubber = self.scrubber ?? Scrubber(nexus: self)
     self.scrubber = scrubber

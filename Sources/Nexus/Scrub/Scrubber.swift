@@ -195,7 +195,7 @@ import Reactor
     piece = nil
     sums = []
     repairs = []
-    unsafe nexus.budget.governor.end(began: stepBegan, now: nexus.reactor.now)
+    unsafe nexus.budget.end(for: nexus, began: stepBegan, now: nexus.reactor.now)
     unlock()
     unsafe nexus.scrubbed(ended, outcome, self)
   }

@@ -94,7 +94,7 @@ import Reactor
     guard isWanted() else { return end(.pointless) }
     let now = unsafe nexus.reactor.now
     var wait = due > now ? min(due - now, Self.longestWaitNanoseconds) : 0
-    if wait == 0 { wait = unsafe nexus.budget.governor.begin(now: now) ?? 0 }
+    if wait == 0 { wait = unsafe nexus.budget.begin(for: nexus, now: now) ?? 0 }
     if wait > 0 { return unsafe nexus.after(nanoseconds: wait) { [self] in beginStep(due: due, body) } }
     isCounted = true
     stepBegan = now
@@ -104,7 +104,7 @@ import Reactor
   private func stepEnded() {
     guard isCounted else { return }
     isCounted = false
-    unsafe nexus.budget.governor.end(began: stepBegan, now: nexus.reactor.now)
+    unsafe nexus.budget.end(for: nexus, began: stepBegan, now: nexus.reactor.now)
   }
 
   private func compare() {

@@ -4,6 +4,7 @@ import Nexus
 public enum PlantedBug: String, CaseIterable, Sendable {
   case acknowledgesUncommitted, skipsActivityLog, clearsUncopied, dropsRangeLocks, readsWithoutLease, dropsReentered, forgetsDeparted
   case readyBeforeTaken, snapshotsWithoutPause, skipsRestoring
+  case recordsInParts, trustsUnseenRecords
   case trustsLostCaches, trustsRolledBack, acceptsOldGenerations, answersBeforeSettled, forgetsLeases
 
   var ofNexus: Nexus.PlantedErrors {
@@ -20,6 +21,8 @@ public enum PlantedBug: String, CaseIterable, Sendable {
     case .readyBeforeTaken: .readyBeforeTaken
     case .snapshotsWithoutPause: .snapshotsWithoutPause
     case .skipsRestoring: .skipsRestoring
+    case .recordsInParts: .recordsInParts
+    case .trustsUnseenRecords: .trustsUnseenRecords
     case .acceptsOldGenerations, .answersBeforeSettled, .forgetsLeases: []
     }
   }

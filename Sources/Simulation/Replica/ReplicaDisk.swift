@@ -17,6 +17,8 @@ final class ReplicaDisk {
   let regionBytes: UInt64
   let maximumHotRegions: Int
   let isWriteThrough: Bool
+  /// So many ranges of regions become durable at once.
+  let rangesPerRecord: Int
   /// What it was made with.
   let firstSizeBytes: UInt64
   private(set) var current: [UInt64]
@@ -57,12 +59,15 @@ final class ReplicaDisk {
     let value: UInt64
   }
 
-  init(id: Identifier, node: Int, sizeBytes: UInt64, regionBytes: UInt64, maximumHotRegions: Int, isWriteThrough: Bool) {
+  init(
+    id: Identifier, node: Int, sizeBytes: UInt64, regionBytes: UInt64, maximumHotRegions: Int, isWriteThrough: Bool, rangesPerRecord: Int
+  ) {
     self.id = id
     self.node = node
     self.regionBytes = regionBytes
     self.maximumHotRegions = maximumHotRegions
     self.isWriteThrough = isWriteThrough
+    self.rangesPerRecord = rangesPerRecord
     firstSizeBytes = sizeBytes
     let sectors = Int(sizeBytes) / Stamp.sectorBytes
     current = Array(repeating: 0, count: sectors)

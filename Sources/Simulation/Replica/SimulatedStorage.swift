@@ -28,7 +28,8 @@ import Reactor
 
   private struct Question {
     let number: Int
-    let effect: () -> Void
+    /// One after the other: a death may come in between.
+    let effects: [() -> Void]
   }
 
   init(disk: ReplicaDisk, world: World, process: NodeProcess, bootID: Identifier) {
@@ -198,7 +199,13 @@ import Reactor
         return refuse(.invalid("the activity log holds at most \(disk.maximumHotRegions) regions"), done)
       }
     }
-    ask("\(isMember ? "add" : "drop") \(set) \(regions)", done) { [disk] in disk.setRegions(set, regions, isMember: isMember) }
+    // As a pool does, it makes only so many ranges durable at once.
+    let step = disk.rangesPerRecord
+    let parts =
+      regions.isEmpty ? [[]] : stride(from: 0, to: regions.count, by: step).map { Array(regions[$0..<min($0 + step, regions.count)]) }
+    ask(
+      "\(isMember ? "add" : "drop") \(set) \(regions)", done,
+      effects: parts.map { part in { [disk] in disk.setRegions(set, part, isMember: isMember) } })
   }
 
   override func forgetPeer(_ peer: Identifier, done: @escaping Done) {
@@ -251,15 +258,19 @@ import Reactor
 
   /// Takes effect after those asked before, and is answered then.
   private func ask(_ text: @autoclosure () -> String, _ done: @escaping Done, effect: @escaping () -> Void) {
+    ask(text(), done, effects: [effect])
+  }
+
+  private func ask(_ text: @autoclosure () -> String, _ done: @escaping Done, effects: [() -> Void]) {
     guard process.isAlive else { return }
     world.note(.disk, disk.node, nextNumber) { "node \(disk.node) \(text())" }
     let number = nextNumber
     nextNumber += 1
-    questions.append(Question(number: number, effect: effect))
+    questions.append(Question(number: number, effects: effects))
     lastQuestion = max(world.now + world.generator.within(disk.faults.latencyNanoseconds), lastQuestion)
     world.after(lastQuestion - world.now) { [self] in
       guard process.isAlive, let index = questions.firstIndex(where: { $0.number == number }) else { return }
-      questions.remove(at: index).effect()
+      for effect in questions.remove(at: index).effects { effect() }
       world.after(0, in: process) { done(nil) }
     }
   }
@@ -276,7 +287,8 @@ import Reactor
       apply(entry, sectors, isPartial: world.generator.chance(30))
     }
     running = []
-    for question in questions.prefix(world.generator.below(questions.count + 1)) { question.effect() }
+    let effects = questions.flatMap(\.effects)
+    for effect in effects.prefix(world.generator.below(effects.count + 1)) { effect() }
     questions = []
   }
 }

@@ -14,8 +14,15 @@ final class Cluster {
     var leaseNanoseconds: UInt64 = 2_000_000_000
     /// Clocks are up to this much too fast or slow.
     var driftPartsPerMillion = 0
+    /// Nodes beside these, without a replica to begin with.
+    var spareCount = 0
     /// Replicas beyond these are not in the first set.
     var firstSetCount: Int?
+    /// Ranges of regions in one question of a nexus, and in what a pool makes durable at once.
+    var rangesPerQuestion = ReplicaQuestion.maximumMessageRanges
+    var rangesPerRecord = 96
+    /// A nexus is told of replicas that never joined, and need not meet them to know of them.
+    var tellsOfNew = false
   }
 
   final class Node {
@@ -25,8 +32,10 @@ final class Cluster {
     var process: NodeProcess?
     var storage: SimulatedStorage?
     var gate: ReplicaGate?
-    /// It is none of the volume's replicas now.
+    /// It is none of the volume's replicas now, or shall be none.
     var isSpare = false
+    /// It has gone with its pool, for good: it comes back as a new one.
+    var isLost = false
 
     init(index: Int, disk: ReplicaDisk, bootID: Identifier) {
       self.index = index
@@ -48,22 +57,26 @@ final class Cluster {
   /// The nexuses that were started, by generation; those of dead processes are taken out.
   private(set) var nexuses: [NexusRun] = []
   private var former: [NexusRun] = []
+  /// Of an older lineage nobody need know that there is another (R6).
+  private var wasForced = false
 
   init(world: World, options: Options, makeServer: @escaping ServerMaker) {
     self.world = world
     self.options = options
     self.makeServer = makeServer
-    network = Network(world: world, nodeCount: options.replicaCount + 1)
+    let nodeCount = options.replicaCount + options.spareCount
+    network = Network(world: world, nodeCount: nodeCount + 1)
     var nodes: [Node] = []
-    for index in 0..<options.replicaCount {
+    for index in 0..<nodeCount {
       let disk = ReplicaDisk(
         id: .random(using: &world.generator), node: index, sizeBytes: options.sizeBytes, regionBytes: options.regionBytes,
-        maximumHotRegions: options.maximumHotRegions, isWriteThrough: options.isWriteThrough)
+        maximumHotRegions: options.maximumHotRegions, isWriteThrough: options.isWriteThrough, rangesPerRecord: options.rangesPerRecord)
       nodes.append(Node(index: index, disk: disk, bootID: .random(using: &world.generator)))
+      nodes[index].isSpare = index >= options.replicaCount
     }
     self.nodes = nodes
     let firstSet = nodes.prefix(options.firstSetCount ?? options.replicaCount).map(\.disk.id)
-    store = SimulatedStore(world: world, network: network, place: options.replicaCount, members: firstSet, sizeBytes: options.sizeBytes)
+    store = SimulatedStore(world: world, network: network, place: nodeCount, members: firstSet, sizeBytes: options.sizeBytes)
     store.changed = { [unowned self] in snapshots.look(at: $0) }
   }
 
@@ -95,7 +108,7 @@ final class Cluster {
 
   func startNode(_ index: Int) {
     let node = nodes[index]
-    guard node.process == nil else { return }
+    guard node.process == nil, !node.isLost else { return }
     let process = world.startProcess(node: index, maximumDriftPartsPerMillion: options.driftPartsPerMillion)
     let storage = SimulatedStorage(disk: node.disk, world: world, process: process, bootID: node.bootID)
     let gate = ReplicaGate(
@@ -178,20 +191,23 @@ final class Cluster {
           generation: record.generation, setVersion: record.setVersion, nexusID: nexusID, inSync: record.members,
           storeRevision: record.revision)
         let known = record.members + record.absent.map(\.id)
+        let new = !options.tellsOfNew ? [] : nodes.filter { !$0.isSpare }.map(\.disk.id).filter { !known.contains($0) }
         var configuration = NexusConfiguration(
           sizeBytes: record.sizeBytes, blockSizeBytes: 512, claim: claim,
-          absent: record.absent.map { Absence($0.id, reason: "away", generation: $0.generation, isForeign: $0.isForeign) },
+          absent: record.absent.map { Absence($0.id, reason: "away", generation: $0.generation, isForeign: $0.isForeign) }
+            + new.map { Absence($0, reason: "new") },
           nearest: known.first { $0 == nodes[index].disk.id }, minInSync: options.minInSync)
         configuration.confirmedGeneration = record.confirmedGeneration
         configuration.snapshots = record.snapshots
+        configuration.rangesPerQuestion = options.rangesPerQuestion
         world.note(.nexus, index, Int(record.generation)) { "generation \(record.generation) starts on node \(index)" }
         let server = makeServer(process, configuration, surroundings)
         let run = NexusRun(cluster: self, process: process, server: server, surroundings: surroundings, generation: record.generation)
         // Replies may overtake each other.
         nexuses.insert(run, at: nexuses.firstIndex { $0.generation > run.generation } ?? nexuses.count)
-        for node in nodes where !record.absent.contains(where: { $0.id == node.disk.id && $0.isKept }) && !node.isSpare {
-          run.connect(to: node)
-        }
+        surroundings.changed = { [unowned self, unowned run] in if run.server.isServing { checkSole(run) } }
+        for node in nodes where isToBeMet(node) { run.connect(to: node) }
+        followReplicas()
         started(run)
       }
     }
@@ -202,6 +218,7 @@ final class Cluster {
     world.note(.fault, index, 7) { "an operator goes on from node \(index)" }
     let id = nodes[index].disk.id
     store.change { $0.force(id) }
+    wasForced = true
     startNexus(on: index, then: started)
   }
 
@@ -212,21 +229,6 @@ final class Cluster {
     latest?.connect(to: nodes[index])
   }
 
-  /// A replica is taken from the volume: whoever serves it lets go of it, and then the store forgets it.
-  func remove(_ index: Int) {
-    let node = nodes[index]
-    node.isSpare = true
-    world.note(.fault, index, 8) { "the replica of node \(index) is taken from the volume" }
-    for run in nexuses { run.process.enqueue { run.server.removeReplica(node.disk.id) } }
-  }
-
-  /// A node's replica becomes one of the volume while that runs.
-  func add(_ index: Int) {
-    nodes[index].isSpare = false
-    world.note(.fault, index, 9) { "node \(index) gets a replica of the volume" }
-    for run in nexuses { run.connect(to: nodes[index]) }
-  }
-
   /// Looks like a controller: when nobody serves for the latest generation, somebody shall.
   var isServed: Bool {
     guard let latest, let process = nodes[latest.process.node].process else { return false }
@@ -234,6 +236,17 @@ final class Cluster {
   }
 
   // MARK: Checks
+
+  /// A nexus serves: none of an older generation can answer anything any more (R3, R3b).
+  private func checkSole(_ run: NexusRun) {
+    if wasForced { return }
+    for older in nexuses where older.generation < run.generation && older.process.isRunning && !older.isOver {
+      older.process.setTime(world.now)
+      if older.server.mayAnswerReads {
+        world.fail("generation \(run.generation) serves while generation \(older.generation) may still answer reads (R3, R3b)")
+      }
+    }
+  }
 
   /// A write was acknowledged: every member of the set has it now (R1, R2), or had it when its power failed. Zeroes are done in
   /// steps, between which others may come.

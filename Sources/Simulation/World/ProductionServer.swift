@@ -19,6 +19,9 @@ final class ProductionServer: VolumeServer {
       done()
     }
   }
+  override func prepareShutDown(then done: @escaping () -> Void) { nexus.prepareShutDown(then: done) }
+  override func knows(_ replica: Identifier) -> Bool { nexus.members.contains { $0.replica == replica } }
+  override var mayAnswerReads: Bool { nexus.mayAnswerReads }
   override func startScrub() { nexus.startScrub() }
   override var isScrubbing: Bool { nexus.scrub?.state == .running }
   override func removeReplica(_ replica: Identifier) { nexus.removeReplica(replica) }

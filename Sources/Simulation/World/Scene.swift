@@ -14,7 +14,7 @@ final class Scene {
   /// Starts all nodes but those that are `absent`.
   init(
     replicas: Int, minInSync: Int = 1, firstSet: Int? = nil, absent: [Int] = [], seed: UInt64 = 1,
-    sizeBytes: UInt64 = 256 << 10, regionBytes: UInt64 = 16 << 10, bug: PlantedBug? = nil,
+    sizeBytes: UInt64 = 256 << 10, regionBytes: UInt64 = 16 << 10, rangesPerQuestion: Int? = nil, bug: PlantedBug? = nil,
     configure: @escaping (inout NexusConfiguration) -> Void = { _ in }
   ) {
     world = World(seed: seed)
@@ -23,6 +23,7 @@ final class Scene {
     options.sizeBytes = sizeBytes
     options.regionBytes = regionBytes
     options.firstSetCount = firstSet
+    if let rangesPerQuestion { (options.rangesPerQuestion, options.rangesPerRecord) = (rangesPerQuestion, rangesPerQuestion) }
     cluster = Cluster(world: world, options: options) {
       var configuration = $1
       configure(&configuration)
@@ -82,7 +83,9 @@ final class Scene {
 
   /// Whether it has every replica.
   var isHealthy: Bool {
-    cluster.isServed && cluster.latest?.server.isHealthy == true
+    guard let latest = cluster.latest, cluster.isServed, latest.server.isHealthy, !latest.isStopping else { return false }
+    // A growth is known to the store before it is to the nexus.
+    return latest.server.device.sizeBytes >= cluster.store.record.sizeBytes
       && cluster.store.record.members.count == cluster.nodes.count { !$0.isSpare }
   }
 
@@ -194,13 +197,22 @@ final class Scene {
       unstick(node.index)
     }
     cluster.network.unblockAll()
-    if !cluster.isServed { startNexus(cluster.nodes[0].index) }
-    if !wait(seconds: 120, until: { isHealthy }) {
+    for _ in 0..<12 where !isHealthy && violation == nil {
+      if !cluster.isServed { startNexus(0) }
+      // One that is told to hand over serves until it has.
+      wait(seconds: 10) { isHealthy || !cluster.isServed }
+    }
+    if !isHealthy {
       return violation ?? "not healthy at the end: \(cluster.latest?.server.summary ?? "no nexus")"
     }
     let sectors = Int(cluster.store.record.sizeBytes) / Stamp.sectorBytes
     for first in stride(from: 0, to: sectors, by: 128) {
-      let status = run(.read, first..<min(first + 128, sectors))
+      var status = run(.read, first..<min(first + 128, sectors))
+      // A planned move may come in between.
+      for _ in 0..<3 where status != .success && violation == nil {
+        wait(seconds: 60) { isHealthy }
+        status = run(.read, first..<min(first + 128, sectors))
+      }
       if status != .success { return violation ?? "a read at the end ended with \(status.map { "\($0)" } ?? "nothing")" }
     }
     wait(seconds: 10)

@@ -4,6 +4,11 @@ struct SimulationPlan {
   enum Trouble: CaseIterable {
     case kill, powerLoss, pause, partition, oneWay, reset, storeAway, stickDisk, move, dropHost, failingDisk, fullDisk, rollBack, stop, rot,
       scrub
+    /// A replica is lost for good, or taken away, and another one takes its place; the volume gets one more or one less; a planned move.
+    case replace, resize, handOver
+
+    /// Those that every seed draws by itself.
+    static let common = allCases.filter { ![.rollBack, .replace, .resize, .handOver].contains($0) }
   }
 
   var cluster = Cluster.Options()
@@ -55,15 +60,14 @@ struct SimulationPlan {
     if replicas > 1, generator.chance(20) { cluster.firstSetCount = max(replicas - 1, cluster.minInSync) }
     var troubles: [Trouble] = []
     let quota = 20 + generator.below(60)
-    for trouble in Trouble.allCases where trouble != .rollBack && generator.chance(quota) { troubles.append(trouble) }
+    for trouble in Trouble.common where generator.chance(quota) { troubles.append(trouble) }
     if replicas > cluster.minInSync, generator.chance(20) {
       // A copy is gone then: the others had better be good.
       troubles.removeAll { $0 == .failingDisk || $0 == .fullDisk }
       troubles.append(.rollBack)
     }
-    self.troubles = troubles
     troubleIntervalNanoseconds = [300_000_000, 1_000_000_000, 3_000_000_000, 6_000_000_000][generator.below(4)]
-    troubleCount = troubles.isEmpty ? 0 : 2 + generator.below(12)
+    var troubleCount = troubles.isEmpty ? 0 : 2 + generator.below(12)
     troubleNanoseconds = generator.chance(50) ? 1_000_000...3_000_000_000 : 500_000_000...12_000_000_000
     var latencies: [ClosedRange<UInt64>] = []
     for _ in 0..<replicas {
@@ -87,5 +91,24 @@ struct SimulationPlan {
     orderCount = generator.chance(60) ? 1 + generator.below(10) : 0
     orderIntervalNanoseconds = [50_000_000, 500_000_000, 2_000_000_000][generator.below(3)]
     rottingNode = generator.below(replicas)
+    // Drawn beside the others, which stay what they are.
+    var side = SeededGenerator(
+      seed: {
+        var copy = generator; return copy.next()
+      }())
+    if side.chance(40) {
+      cluster.rangesPerQuestion = 1 + side.below(3)
+      cluster.rangesPerRecord = 1 + side.below(2)
+    }
+    cluster.tellsOfNew = side.chance(50)
+    if side.chance(25) { troubles += [.handOver, .handOver] }
+    if !troubles.contains(.rollBack), side.chance(25) {
+      cluster.spareCount = 1
+      troubles.removeAll { $0 == .failingDisk || $0 == .fullDisk }
+      troubles += [.replace, .replace, .resize]
+    }
+    if troubleCount == 0, !troubles.isEmpty { troubleCount = 2 + side.below(8) }
+    self.troubles = troubles
+    self.troubleCount = troubleCount
   }
 }

@@ -39,7 +39,7 @@ public final class SimulationRun {
     cluster.store.lostReplyPercent = plan.lostReplyPercent
     cluster.store.lateRequestPercent = plan.lateRequestPercent
     for node in cluster.nodes {
-      node.disk.faults.latencyNanoseconds = plan.diskLatencies[node.index]
+      node.disk.faults.latencyNanoseconds = plan.diskLatencies[node.index % plan.diskLatencies.count]
       node.disk.faults.busyPercent = plan.busyPercent
       node.disk.faults.keepPercent = plan.keepPercent
     }
@@ -94,6 +94,7 @@ public final class SimulationRun {
         let running = cluster.nodes.filter { $0.process?.isRunning ?? false }
         if !running.isEmpty { cluster.startNexus(on: running[world.generator.below(running.count)].index) }
       }
+      cluster.followReplicas()
       for host in hosts { host.checkPatience() }
       if let only = cluster.memberNodes.first, cluster.memberNodes.count == 1 { only.disk.mendRot() }
       control()
@@ -104,7 +105,9 @@ public final class SimulationRun {
     guard let latest = cluster.latest, cluster.isServed, latest.server.isHealthy else { return false }
     // A growth whose reply was lost is known to the store before it is to the nexus.
     if latest.server.device.sizeBytes < cluster.store.record.sizeBytes { return false }
-    return cluster.store.record.members.count == cluster.nodes.count
+    // Neither too few nor, until they are let go of, too many.
+    return cluster.wanted.allSatisfy { cluster.store.record.members.contains($0.disk.id) }
+      && cluster.store.record.members.count == cluster.wanted.count && !cluster.nodes.contains { $0.isSpare && cluster.isKnown($0) }
   }
 
   /// Reads everything once; false when another nexus took over meanwhile.
@@ -117,7 +120,7 @@ public final class SimulationRun {
     reader.ended = { [world] _, status in
       ended += 1
       if status == .success { succeeded += 1 }
-      if status != .success, !latest.server.isFenced { world.fail("a read at the end ended with \(status)") }
+      if status != .success, !latest.server.isFenced, !latest.isStopping { world.fail("a read at the end ended with \(status)") }
     }
     let isOver = { ended == count || latest.isOver }
     if !world.run(until: isOver, limitNanoseconds: 30_000_000_000) { world.fail("reads at the end do not end") }
@@ -126,7 +129,7 @@ public final class SimulationRun {
 
   /// What has rotted, and nobody read, is found and mended (R20).
   private func scrub() {
-    guard cluster.nodes.contains(where: { !$0.disk.rotten.isEmpty }), cluster.nodes.count > 1 else { return }
+    guard cluster.wanted.contains(where: { !$0.disk.rotten.isEmpty }), cluster.wanted.count > 1 else { return }
     let limit = Self.healthyNanoseconds
     for _ in 0..<3 {
       guard let latest = cluster.latest else { return }
@@ -135,10 +138,10 @@ public final class SimulationRun {
       if !world.run(until: { latest.isOver || latest.server.isFenced || !latest.server.isScrubbing }, limitNanoseconds: limit) {
         return world.fail("a scrub at the end does not end; \(latest.server.summary)")
       }
-      if cluster.nodes.allSatisfy(\.disk.rotten.isEmpty) { break }
+      if cluster.wanted.allSatisfy(\.disk.rotten.isEmpty) { break }
       world.run(until: { isHealthy }, limitNanoseconds: limit)
     }
-    if let node = cluster.nodes.first(where: { !$0.disk.rotten.isEmpty }) {
+    if let node = cluster.wanted.first(where: { !$0.disk.rotten.isEmpty }) {
       world.fail("\(node.disk.rotten.count) rotten sectors of node \(node.index) are left after a scrub (R20)")
     }
     world.run(until: { isHealthy }, limitNanoseconds: limit)
@@ -153,7 +156,7 @@ public final class SimulationRun {
       let summary = cluster.latest?.server.summary ?? "no nexus"
       world.fail(
         "\(Self.healthyNanoseconds / 1_000_000_000) s after all was healed the volume is not healthy: \(members) of "
-          + "\(cluster.nodes.count) replicas are in the set; \(summary)")
+          + "\(cluster.wanted.count) replicas are in the set; \(summary)")
       return
     }
     let sectors = Int(cluster.store.record.sizeBytes) / Stamp.sectorBytes

@@ -78,6 +78,9 @@ final class Troubles {
     case .stop: stop()
     case .rot: rot()
     case .scrub: if let run = cluster.latest { run.process.enqueue { run.server.startScrub() } }
+    case .replace: replace(node)
+    case .resize: resize(node)
+    case .handOver: cluster.handOver(to: node, patienceNanoseconds: world.generator.within(1_000_000_000...10_000_000_000))
     case .fullDisk:
       world.note(.fault, node, 5) { "the disk of node \(node) is full" }
       cluster.nodes[node].disk.capacityUnits = cluster.nodes[node].disk.allocatedUnits
@@ -100,14 +103,47 @@ final class Troubles {
     let image = world.generator.chance(50) ? images[node] : nil
     let floor = cluster.floorGeneration(node)
     guard floor > image?.claim.generation ?? 0, mayLosePower(node) else { return }
-    let isMember = cluster.memberNodes.contains { $0.index == node }
-    let others = cluster.memberNodes.count { $0.index != node && !$0.disk.isRolledBack && $0.disk.rotten.isEmpty }
-    guard !isMember || others >= plan.cluster.minInSync else { return }
+    guard mayLoseAll(node) else { return }
     cluster.killNode(node)
     world.note(.fault, node, 6) { "the pool of node \(node) is \(image == nil ? "replaced" : "an old copy")" }
     cluster.nodes[node].disk.replace(by: image)
     cluster.snapshots.mayHaveRelics = true
     later { [self] in cluster.startNode(node) }
+  }
+
+  /// Whether a volume goes on without a replica and all that it holds.
+  private func mayLoseAll(_ node: Int) -> Bool {
+    guard mayLosePower(node) else { return false }
+    let isMember = cluster.memberNodes.contains { $0.index == node }
+    return !isMember
+      || cluster.memberNodes.count { $0.index != node && !$0.disk.isRolledBack && $0.disk.rotten.isEmpty && !$0.isSpare }
+        >= plan.cluster.minInSync
+  }
+
+  /// A node without a replica of the volume, which could have one.
+  private var spare: Cluster.Node? { cluster.nodes.first { $0.isSpare && !$0.isLost && !cluster.isKnown($0) } }
+
+  /// A replica gives place to a new one elsewhere: it is lost for good, if it may be, or let go of.
+  private func replace(_ node: Int) {
+    guard let spare, !cluster.nodes[node].isSpare, mayLeave(node) else { return }
+    if mayLoseAll(node), world.generator.chance(70) { cluster.loseForGood(node) } else { cluster.remove(node) }
+    cluster.addNew(spare.index)
+  }
+
+  /// The volume is to have one replica more, or one less.
+  private func resize(_ node: Int) {
+    if let spare {
+      cluster.addNew(spare.index)
+    } else if !cluster.nodes[node].isSpare, cluster.wanted.count > max(plan.cluster.minInSync, 1), mayLeave(node) {
+      cluster.remove(node)
+    }
+  }
+
+  /// Whether somebody else holds all that there is.
+  private func mayLeave(_ node: Int) -> Bool {
+    let members = cluster.memberNodes
+    return !members.contains { $0.index == node } || cluster.wanted.count == 1
+      || members.contains { $0.index != node && isWhole($0, Set(cluster.nexuses.flatMap(\.server.leaving))) }
   }
 
   /// Sectors of one node's disk change by themselves: their checksums fail, and they cannot be read until they are written.
@@ -146,7 +182,7 @@ final class Troubles {
 
   private func isWhole(_ node: Cluster.Node, _ leaving: Set<Identifier>) -> Bool {
     node.disk.damage.isEmpty && node.disk.rotten.isEmpty && !node.disk.hasLostPower && !node.disk.isRolledBack
-      && !leaving.contains(node.disk.id)
+      && !leaving.contains(node.disk.id) && !node.isSpare
   }
 
   private func unstick(_ node: Int) {

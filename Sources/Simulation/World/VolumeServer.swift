@@ -9,9 +9,15 @@ class VolumeServer {
   func replicaAppeared(_ replica: Identifier, _ door: ReplicaDoor) { preconditionFailure("replicaAppeared is not implemented") }
   /// Ends in order, and tells when nothing is under way and what it held was given back.
   func shutDown(then done: @escaping () -> Void) { preconditionFailure("shutDown is not implemented") }
+  /// Does as much of that as goes while commands are carried out.
+  func prepareShutDown(then done: @escaping () -> Void) { done() }
   func startScrub() { preconditionFailure("startScrub is not implemented") }
   var isScrubbing: Bool { false }
   func removeReplica(_ replica: Identifier) { preconditionFailure("removeReplica is not implemented") }
+  /// Whether it has not let go of a replica that it was to let go of.
+  func knows(_ replica: Identifier) -> Bool { true }
+  /// A read whose data came now would be answered.
+  var mayAnswerReads: Bool { false }
   /// Nothing will ever be served again: another nexus has taken over.
   var isFenced: Bool { false }
   /// Commands are carried out now.
