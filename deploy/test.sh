@@ -10,14 +10,14 @@ cd "$here/.."
 need_swift
 # For the build; for the state store of a cluster; for the Linux host in QEMU.
 install_missing liburing-dev libaio-dev libsqlite3-dev libnghttp2-dev libssl-dev pkg-config python3
-install_missing etcd-server openssl
+install_missing etcd-server openssl curl
 install_missing qemu-system-x86 busybox-static nvme-cli fio e2fsprogs xfsprogs btrfs-progs util-linux kmod cpio xz-utils
 
 echo "Building the release binary"
 swift build -c release --product keelson
 echo "Simulating"
 swift build -c release --product keelson-sim
-# Lives drawn from seeds (any that fails is repeated by keelson-sim --seed N --trace), and beside them a crash at every step of a short one.
+# Lives drawn from seeds (any that fails is repeated by keelson-sim --seed N --trace), and beside them a crash at every event of short ones.
 simulator=$(swift build -c release --show-bin-path)/keelson-sim
 "$simulator" --sweep & sweep=$!
 "$simulator" --seeds 2500 --seconds 120 --minimum 2000

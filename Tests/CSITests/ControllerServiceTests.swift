@@ -249,6 +249,35 @@ import Testing
     }
   }
 
+  /// Kubernetes' names of nodes are DNS subdomains, longer ones than its labels can be.
+  @Test func `strict locality to nodes with dots in their names, and with long ones`() async throws {
+    let long = "worker-1." + Array(repeating: "example", count: 12).joined(separator: ".")
+    let names = ["worker-1.example.org", "worker-2.example.org", long]
+    try await with(FakeCluster(nodes: names)) { cluster in
+      for (index, name) in names.enumerated() {
+        let value = CSINames.topologyValue(ofNode: name)
+        #expect(value.utf8.count <= 63)
+        #expect((value == name) == (name.utf8.count <= 63))
+        var topology = Topology()
+        topology.segments = [CSINames.topologyNode: value]
+        var request = cluster.createRequest("pvc-\(index)", parameters: ["locality": "strict"])
+        request.accessibilityRequirements = TopologyRequirement()
+        request.accessibilityRequirements?.preferred = [topology]
+        let volume = try #require(try await cluster.service.createVolume(request).volume)
+        #expect(volume.accessibleTopology == [topology])
+        let spec = try #require(try cluster.store.object(VolumeSpec.self, at: Keys.volumeSpec(name: "pvc-\(index)"))?.object)
+        #expect(spec.preferredNode == name)
+        let nexuses = ClusterState(try cluster.store.listAll(prefix: "").entries).nexusAssignments(of: spec.id)
+        #expect(nexuses.map(\.node) == [name])
+        #expect(try await cluster.service.createVolume(request).volume == volume)
+        var capacity = GetCapacityRequest()
+        capacity.accessibleTopology = topology
+        capacity.parameters = ["locality": "strict"]
+        #expect(try await cluster.service.getCapacity(capacity).availableCapacity > 0)
+      }
+    }
+  }
+
   /// A caller that dies leaves a wish, and whoever asks again, at another process, gets what became of it.
   @Test func `a call that was cut off is found by the next`() async throws {
     try await with(FakeCluster()) { cluster in

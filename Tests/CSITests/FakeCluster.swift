@@ -14,13 +14,20 @@ final class FakeCluster: Sendable {
   let service: ControllerService
   private let controller: Controller
   private let isStopped = Atomic(false)
+  private let isAsleep = Atomic(false)
   private let watch: any StoreWatch
   private let nodeStore: SQLiteStore
 
   static let node = NodeIdentity(name: "worker-1", hostID: "aaaaaaaa-0000-4000-8000-000000000001")!
   static let otherNode = NodeIdentity(name: "worker-2", hostID: "aaaaaaaa-0000-4000-8000-000000000002")!
 
-  init(nodes: [String] = ["a", "b", "c"], poolBytes: UInt64 = 1 << 40) throws {
+  /// While it is set, nodes do nothing of what is assigned to them.
+  var nodesSleep: Bool {
+    get { isAsleep.load(ordering: .relaxed) }
+    set { isAsleep.store(newValue, ordering: .relaxed) }
+  }
+
+  init(nodes: [String] = ["a", "b", "c"], poolBytes: UInt64 = 1 << 40, patienceSeconds: UInt64 = 20) throws {
     folder = FileManager.default.temporaryDirectory.appending(path: "keelson-csi-\(UUID().uuidString)").path
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     store = try SQLiteStore(path: folder + "/state.db")
@@ -39,7 +46,7 @@ final class FakeCluster: Sendable {
         ]))
     }
     var options = ControllerService.Options()
-    options.patienceNanoseconds = 20_000_000_000
+    options.patienceNanoseconds = patienceSeconds * 1_000_000_000
     service = ControllerService(store: store, options: options)
     controller = Controller(store: store, name: "test")
     controller.start()
@@ -64,7 +71,7 @@ final class FakeCluster: Sendable {
       do {
         if mirror == nil { mirror = StoreMirror(try nodeStore.listAll(prefix: "")) }
         if let batch = try watch.next(timeoutNanoseconds: 200_000_000) { mirror?.apply(batch) }
-        guard let mirror else { continue }
+        guard let mirror, !nodesSleep else { continue }
         let operations = Self.work(ClusterState(mirror.entries), mirror)
         for start in stride(from: 0, to: operations.count, by: 50) {
           _ = try nodeStore.transact(StoreTransaction(operations: Array(operations[start..<min(start + 50, operations.count)])))

@@ -27,6 +27,9 @@ import Testing
     let node = try #require(NodeIdentity("worker-1.example@AAAAAAAA-0000-4000-8000-000000000001"))
     #expect(node.hostNQN == "nqn.2014-08.org.nvmexpress:uuid:aaaaaaaa-0000-4000-8000-000000000001")
     #expect(NodeIdentity.hostID(ofNQN: node.hostNQN) == node.hostID)
+    let longest = try #require(NodeIdentity("\(String(repeating: "x", count: NodeIdentity.maximumNameBytes))@\(node.hostID)"))
+    #expect("\(longest)".utf8.count <= 256)
+    #expect(NodeIdentity(name: longest.name + "x", hostID: node.hostID) == nil)
     for text in ["", "worker", "worker@", "@aaaaaaaa-0000-4000-8000-000000000001", "Worker@aaaaaaaa-0000-4000-8000-000000000001"] {
       #expect(NodeIdentity(text) == nil)
     }

@@ -1,4 +1,5 @@
 import Control
+import Foundation
 import GRPC
 import Testing
 
@@ -254,6 +255,14 @@ import Testing
     #expect(system.with { $0.programs } == [["resize2fs", "/dev/nvme0n1"]])
     request.capacityRange?.requiredBytes = 16 << 20
     #expect(code { _ = try service.expand(request) } == .unavailable)
+    request.capacityRange?.limitBytes = 12 << 20
+    #expect(code { _ = try service.expand(request) } == .outOfRange)
+    request.capacityRange?.requiredBytes = 0
+    request.capacityRange?.limitBytes = 7 << 20
+    #expect(code { _ = try service.expand(request) } == .outOfRange)
+    request.capacityRange?.limitBytes = -1
+    #expect(code { _ = try service.expand(request) } == .invalidArgument)
+    request.capacityRange = nil
     request.volumePath = "/elsewhere"
     #expect(code { _ = try service.expand(request) } == .notFound)
     request.volumePath = ""
@@ -288,6 +297,54 @@ import Testing
     #expect(code { _ = try service.publish(request) } == .failedPrecondition)
     request.volumeCapability = capability("ext4", .singleNodeMultiWriter)
     #expect(code { _ = try service.publish(request) } == .ok)
+  }
+
+  @Test func `unstaging and unpublishing what is not there, and what is not said`() throws {
+    #expect(code { try unstage() } == .ok)
+    #expect(code { try unpublish() } == .ok)
+    #expect(code { _ = try service.unstage(NodeUnstageVolumeRequest()) } == .invalidArgument)
+    #expect(code { _ = try service.unpublish(NodeUnpublishVolumeRequest()) } == .invalidArgument)
+    var request = NodeUnstageVolumeRequest()
+    request.volumeID = "\(volume)"
+    #expect(code { _ = try service.unstage(request) } == .invalidArgument)
+    request.stagingTargetPath = "relative"
+    #expect(code { _ = try service.unstage(request) } == .invalidArgument)
+    var other = NodeUnpublishVolumeRequest()
+    other.volumeID = "\(volume)"
+    #expect(code { _ = try service.unpublish(other) } == .invalidArgument)
+    other.volumeID = "foreign"
+    other.targetPath = target
+    #expect(code { _ = try service.unpublish(other) } == .ok)
+    var publish = publishRequest()
+    publish.volumeID = "foreign"
+    #expect(code { _ = try service.publish(publish) } == .notFound)
+    publish.volumeCapability = nil
+    #expect(code { _ = try service.publish(publish) } == .invalidArgument)
+  }
+
+  /// "Operation pending for volume": of one volume one at a time, of others at the same time.
+  @Test func `a second operation on a volume is ABORTED`() async throws {
+    let operations = ExclusiveOperations()
+    let (began, goOn) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+    let key = NodeService.key("\(volume)")
+    let first = Task {
+      try await operations.run(key) {
+        began.signal()
+        goOn.wait()
+        return 1
+      }
+    }
+    await withCheckedContinuation { continuation in
+      Thread.detachNewThread {
+        began.wait()
+        continuation.resume()
+      }
+    }
+    await #expect(throws: GRPCError(.aborted, "an operation on \(key) is still under way")) { try await operations.run(key) { 2 } }
+    #expect(try await operations.run(NodeService.key("another")) { 3 } == 3)
+    goOn.signal()
+    #expect(try await first.value == 1)
+    #expect(try await operations.run(key) { 4 } == 4)
   }
 
   @Test func `statistics tell bytes, inodes and condition`() throws {

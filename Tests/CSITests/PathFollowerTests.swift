@@ -37,6 +37,30 @@ import Testing
     #expect(connected == ["10.0.0.1"])
   }
 
+  @Test func `a volume that was taken away is given up where its host is refused, if it has no path left`() {
+    try? service.connect(PublishContext(volume: volume, paths: [second]))
+    let name = NQN.volume(volume)
+    follower.giveUp { _, _ in true }
+    #expect(connected == ["10.0.0.1", "10.0.0.2"])
+    system.with { $0.controllers[0].state = "connecting" }
+    follower.giveUp { _, _ in true }
+    #expect(connected == ["10.0.0.1", "10.0.0.2"])
+    system.with { $0.controllers[1].state = "connecting" }
+    follower.giveUp { _, _ in false }
+    #expect(connected == ["10.0.0.1", "10.0.0.2"])
+    // Also while something waits for it.
+    service.operations.attempt(NodeService.key("\(volume)")) {
+      follower.giveUp { path, subsystem in
+        #expect(subsystem == name)
+        return path == first
+      }
+    }
+    #expect(connected == ["10.0.0.2"])
+    system.with { $0.controllers[0].hostNQN = "nqn.2014-08.org.nvmexpress:uuid:somebody" }
+    follower.giveUp { _, _ in true }
+    #expect(connected == ["10.0.0.2"])
+  }
+
   @Test func `other hosts' connections are not ours to follow`() {
     system.with { $0.controllers[0].hostNQN = "nqn.2014-08.org.nvmexpress:uuid:somebody" }
     follower.follow { _ in [NQN.volume(volume): [first, second]] }

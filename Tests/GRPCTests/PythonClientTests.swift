@@ -6,8 +6,7 @@ import Testing
 /// gRPC's own client (PyPI grpcio) against our server.
 @Suite struct PythonClientTests {
   @Test func `grpcio and our server understand each other`() async throws {
-    let python = try await onThread { try Self.output("/bin/bash", [Self.root + "/deploy/grpcio.sh"]) }
-      .trimmingCharacters(in: .whitespacesAndNewlines)
+    let python = try await Self.python()
     let server = try TestServer()
     let path = server.path
     let text = try await onThread { try Self.output(python, ["-c", Self.script, path]) }
@@ -15,6 +14,79 @@ import Testing
     #expect(try await eventually { server.hanging.withLock { $0.cancelled } == 2 })
     await server.server.shutDown(graceNanoseconds: secondNanoseconds)
   }
+
+  /// Pings both ways, on a connection that is idle and on one with a call that hangs: neither side takes the other for lost, or for a nuisance.
+  @Test func `grpcio's keep-alive and ours bear each other`() async throws {
+    let python = try await Self.python()
+    var options = GRPCServer.Options()
+    options.keepAliveNanoseconds = 300_000_000
+    options.keepAliveTimeoutNanoseconds = 60 * secondNanoseconds
+    let server = try TestServer(options)
+    let path = server.path
+    let text = try await onThread { try Self.output(python, ["-c", Self.keepAliveScript, path]) }
+    #expect(text.hasSuffix("all is well\n"), "\(text)")
+    await server.server.shutDown(graceNanoseconds: secondNanoseconds)
+  }
+
+  /// One that is killed closes its connection; one that stands still says nothing at all.
+  @Test(arguments: [SIGKILL, SIGSTOP]) func `calls of clients that vanish end`(_ signal: Int32) async throws {
+    let python = try await Self.python()
+    var options = GRPCServer.Options()
+    options.keepAliveNanoseconds = secondNanoseconds
+    options.keepAliveTimeoutNanoseconds = 4 * secondNanoseconds
+    let server = try TestServer(options)
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: python)
+    process.arguments = ["-c", Self.vanishingScript, server.path]
+    try process.run()
+    defer {
+      kill(process.processIdentifier, SIGKILL)
+      process.waitUntilExit()
+    }
+    // And a stream of 400 MB, of which it reads one message.
+    #expect(try await eventually { server.hanging.withLock { $0.begun } == 50 && server.counted.withLock { $0 } > 0 })
+    let channel = try server.channel()
+    let answer = try await channel.unary("/test.Parcels/Echo", [0x10, 9], timeoutNanoseconds: patienceNanoseconds)
+    #expect(answer == [0x10, 9])
+    #expect(server.counted.withLock { $0 } < 100)
+    kill(process.processIdentifier, signal)
+    #expect(try await eventually { server.hanging.withLock { $0.cancelled } == 50 })
+    await server.server.shutDown(graceNanoseconds: secondNanoseconds)
+  }
+
+  private static func python() async throws -> String {
+    try await onThread { try Self.output("/bin/bash", [Self.root + "/deploy/grpcio.sh"]) }.trimmingCharacters(in: .whitespacesAndNewlines)
+  }
+
+  private static let keepAliveScript = """
+    import sys, time, grpc
+    channel = grpc.insecure_channel("unix:" + sys.argv[1], options=[
+        ("grpc.keepalive_time_ms", 300), ("grpc.keepalive_timeout_ms", 60000), ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0)])
+    lost = []
+    channel.subscribe(lambda state: lost.append(state) if state == grpc.ChannelConnectivity.TRANSIENT_FAILURE else None)
+    echo = channel.unary_unary("/test.Parcels/Echo")
+    assert echo(b"\\x10\\x01", timeout=60) == b"\\x10\\x01"
+    time.sleep(3)
+    assert echo(b"\\x10\\x02", timeout=60) == b"\\x10\\x02"
+    try:
+        channel.unary_unary("/test.Parcels/Hang")(b"", timeout=3)
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED, error
+    assert echo(b"\\x10\\x03", timeout=60) == b"\\x10\\x03"
+    assert not lost, lost
+    print("all is well")
+    """
+
+  private static let vanishingScript = """
+    import sys, time, grpc
+    channel = grpc.insecure_channel("unix:" + sys.argv[1])
+    calls = [channel.unary_unary("/test.Parcels/Hang").future(b"") for _ in range(50)]
+    data = b"x" * (1 << 20)
+    stream = channel.unary_stream("/test.Parcels/Count")(b"\\x0a\\x80\\x80\\x40" + data + b"\\x10\\x90\\x03")
+    next(stream)
+    time.sleep(600)
+    """
 
   private static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent().path

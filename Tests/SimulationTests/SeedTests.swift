@@ -18,9 +18,8 @@ import Testing
 
   /// Seeds that have shown something once, in the nexus or in the simulation.
   private static let regressions: [UInt64] = [
-    1, 26, 54, 64, 241, 362, 364, 381, 540, 559, 594, 597, 696, 713, 765, 817, 855, 888, 1068, 1118, 1515, 1579, 1779, 2071, 2201, 2301,
-    2399, 2581,
-    2822, 2943,
+    1, 26, 54, 64, 167, 241, 362, 364, 381, 540, 559, 594, 597, 696, 713, 765, 817, 855, 888, 1068, 1118, 1362, 1515, 1579, 1631,
+    1759, 1779, 2071, 2201, 2204, 2297, 2301, 2399, 2452, 2581, 2822, 2943,
   ]
 
   @Test(arguments: regressions) func `keeps what was mended`(seed: UInt64) {

@@ -42,14 +42,15 @@ keys = [(d["kind"], d["metadata"]["name"]) for d in documents]
 expect(len(keys) == len(set(keys)), "an object is there twice")
 
 # Workloads.
-workloads = [d for kind in ("Deployment", "DaemonSet", "StatefulSet") for d in of(kind).values()]
-expect(len(workloads) == 3, "there are not three workloads")
+workloads = [d for kind in ("Deployment", "DaemonSet", "StatefulSet", "Job") for d in of(kind).values()]
+expect(len(workloads) == 4, "there are not four workloads")
 accounts, priorities = of("ServiceAccount"), of("PriorityClass")
 for workload in workloads:
     pod = workload["spec"]["template"]["spec"]
     labels = workload["spec"]["template"]["metadata"]["labels"]
-    selector = workload["spec"]["selector"]["matchLabels"]
-    expect(selector.items() <= labels.items(), f"{title(workload)} does not select its own pods")
+    if workload["kind"] != "Job":
+        selector = workload["spec"]["selector"]["matchLabels"]
+        expect(selector.items() <= labels.items(), f"{title(workload)} does not select its own pods")
     expect(pod["serviceAccountName"] in accounts, f"{title(workload)} has no service account")
     expect(pod.get("priorityClassName") in priorities, f"{title(workload)} has no priority")
     volumes = {v["name"] for v in pod["volumes"]}
@@ -96,7 +97,9 @@ expect(
     "the node's metrics are not where Prometheus is told that they are")
 kubelet = [m for m in plugin["csi-node"]["volumeMounts"] if m["mountPath"] == "/var/lib/kubelet"]
 expect(kubelet and kubelet[0].get("mountPropagation") == "Bidirectional", "what the plugin mounts does not reach pods")
-expect(not any("--store" in a for a in plugin["csi-node"]["args"]), "the CSI node plugin must not know the state store")
+expect(
+    not any("--store" in a for a in plugin["csi-node"]["args"]) and "KEELSON_STORE" not in {e["name"] for e in plugin["csi-node"]["env"]},
+    "the CSI node plugin must not know the state store")
 expect(
     not any(m["name"] == "pool" for m in plugin["csi-node"]["volumeMounts"]), "the CSI node plugin must not see the pools")
 expect(
@@ -107,11 +110,12 @@ for container in controller["containers"][1:-1]:
     expect("--leader-election" in container["args"], f'{container["name"]} does not elect a leader')
 expect(etcd["spec"]["podManagementPolicy"] == "Parallel", "etcd's members wait for each other")
 members = etcd["spec"]["replicas"]
-store = next(a for a in controller["containers"][0]["args"] if a.startswith("--store="))
-expect(store in plugin["node"]["args"], "node and controller name different stores")
+store, other = (
+    next(e["value"] for e in c["env"] if e["name"] == "KEELSON_STORE") for c in (controller["containers"][0], plugin["node"]))
+expect(store == other, "node and controller name different stores")
 expect(store.count(":2379") == members, "the store's address has not as many members as etcd")
 initial = next(e["value"] for e in etcd["spec"]["template"]["spec"]["containers"][0]["env"] if e["name"] == "INITIAL_CLUSTER")
-expect(initial.count("=http") == members, "etcd's initial cluster has not as many members as the StatefulSet")
+expect(initial.count("=https") == members, "etcd's initial cluster has not as many members as the StatefulSet")
 expect(any("compaction" in a for a in etcd["spec"]["template"]["spec"]["containers"][0]["command"]), "etcd is not compacted")
 if name != "overlays/dev":
     expect(members == 3 and of("Deployment")["keelson-controller"]["spec"]["replicas"] == 2, "three members, two controllers")
@@ -122,18 +126,51 @@ for budget in of("PodDisruptionBudget").values():
     expect(
         any(labels <= w["spec"]["template"]["metadata"]["labels"].items() for w in workloads), f"{title(budget)} is about nobody")
 
+# Certificates: each side has its own key alone, nothing between processes is in clear text, and all files that are named are there.
+job = of("Job")["keelson-certificates"]["spec"]["template"]["spec"]
+made, members_named = job["containers"][0]["command"][2], job["containers"][0]["command"][3:]
+own = {"server.crt", "server.key"}
+for workload, mounted, keys in (
+    (etcd["spec"]["template"]["spec"], "/etc/etcd/tls", own), (controller, "/etc/keelson/etcd", {"client.crt", "client.key"}),
+    (node, "/etc/keelson/etcd", {"client.crt", "client.key"}),
+):
+    users = [c for c in workload["containers"] if any(m["mountPath"] == mounted for m in c["volumeMounts"])]
+    expect(len(users) == 1, f"{len(users)} containers have the certificates in {mounted}")
+    volume = next(m["name"] for m in users[0]["volumeMounts"] if m["mountPath"] == mounted)
+    secret = next(v["secret"] for v in workload["volumes"] if v["name"] == volume)
+    expect(secret["secretName"] == made, f"{mounted} is another secret than the one that is made")
+    expect({i["path"] for i in secret["items"]} == keys | {"ca.crt"}, f"{mounted} holds other keys than its own")
+    text = " ".join(users[0].get("command", []) + [e.get("value", "") for e in users[0]["env"]])
+    for key in keys | {"ca.crt"}:
+        expect(f"={mounted}/{key}" in text, f"{mounted}/{key} is not used")
+arguments = etcd["spec"]["template"]["spec"]["containers"][0]["command"]
+expect({"--client-cert-auth", "--peer-client-cert-auth"} <= set(arguments), "etcd lets in who shows no certificate")
+for argument in arguments + [initial]:
+    expect("http://" not in argument or argument.startswith("--listen-metrics-urls="), f"etcd speaks clear text: {argument}")
+for number in range(members):
+    host = f"keelson-etcd-{number}.keelson-etcd.keelson.svc"
+    expect(host in members_named and host in store and host in initial, f"{host} is not everywhere that it should be")
+
 # What RBAC grants: to the controller's sidecars what they ask for, to everything else nothing.
 granted = {}
+certificates = of("Role")["keelson-certificates"]
+expect(
+    [(r["resources"], r["verbs"], r.get("resourceNames")) for r in certificates["rules"]]
+    == [(["secrets"], ["create"], None), (["secrets"], ["get"], [made])], "the maker of certificates may do something else")
 for kind, scope in (("ClusterRole", "cluster"), ("Role", "namespace")):
     for role in of(kind).values():
+        if role is certificates:
+            continue
         for rule in role["rules"]:
             for group in rule["apiGroups"]:
                 for resource in rule["resources"]:
                     expect("*" not in (group, resource) and "*" not in rule["verbs"], f"{title(role)} grants a wildcard")
                     granted.setdefault((scope, resource), set()).update(rule["verbs"])
-subjects = {s["name"] for kind in ("ClusterRoleBinding", "RoleBinding") for b in of(kind).values() for s in b["subjects"]}
-expect(subjects == {"keelson-controller"}, f"rights are given to {subjects}")
-for account in ("keelson-node", "keelson-etcd"):
+subjects = {
+    (b["roleRef"]["name"], s["name"]) for kind in ("ClusterRoleBinding", "RoleBinding") for b in of(kind).values() for s in b["subjects"]
+}
+expect(subjects == {(a, a) for a in ("keelson-controller", "keelson-certificates")}, f"rights are given to {subjects}")
+for account in ("keelson-node", "keelson-etcd", "keelson-certificates"):
     expect(accounts[account].get("automountServiceAccountToken") is False, f"{account} has a token that it does not need")
 resources = {resource for _, resource in granted}
 expect(not resources & {"secrets", "configmaps", "pods/exec", "serviceaccounts"}, "rights to what no volume needs")

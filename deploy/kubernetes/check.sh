@@ -1,5 +1,6 @@
 #!/bin/bash
-# Renders every overlay and checks what comes out: against Kubernetes' own schemas, and by rules of our own (check.py).
+# Renders every overlay and checks what comes out: against Kubernetes' own schemas, and by rules of our own (check.py); and how the certificates
+# are made (check_certificates.py).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../library.sh"
@@ -31,3 +32,4 @@ for folder in base overlays/dev overlays/talos; do
   "${render[@]}" "$here/$folder" >"$build/manifests-${folder//\//-}.yaml" || fail "$folder cannot be rendered"
   "$python" "$here/check.py" "$folder" "$build/manifests-${folder//\//-}.yaml"
 done
+python3 "$here/check_certificates.py"

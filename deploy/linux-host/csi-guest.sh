@@ -123,6 +123,11 @@ raw_block() {
   check "block: written" dd if=/dev/urandom of="$target" bs=1M seek=4 count=8 conv=notrunc,fsync
   check "block: the plugin is killed" restart_plugin
   check "block: statistics" ask_machine stats life-block "$target"
+  if wanted grow-block; then
+    check "block: grows while it is published" ask_machine grow life-block 128
+    check "block: the device grows" ask_machine expand life-block "$target" 128
+    check "block: it is larger" bash -c "test \$(blockdev --getsize64 $target) = $((128 << 20))"
+  fi
   check "block: unpublish twice" twice unpublish life-block "$target"
   check "block: the path is gone" test ! -e "$target"
   check "block: unstage twice" twice unstage life-block
@@ -159,24 +164,87 @@ lost_server() {
   check "lost: delete" ask_machine delete lost
 }
 
-# A copy of an xfs is mounted beside what it was made from.
+# copy FILESYSTEM MIB LARGER-MIB : a copy is mounted beside what it was made from, which neither xfs nor btrfs would do with its twin.
 copy() {
-  local target=/var/lib/kubelet/pods/copy
-  check "copy: a volume is made and attached" ask_machine create original xfs 320 || return
-  check "copy: stage" ask_machine stage original xfs || return
-  check "copy: publish" ask_machine publish original xfs "$target/a"
-  check "copy: a file is written" write_file "$target/a"
-  check "copy: a snapshot is taken" ask_machine snapshot original moment || return
-  check "copy: a larger volume is made of it" ask_machine restore moment copied xfs 400 || return
-  check "copy: stage beside it" ask_machine stage copied xfs
-  check "copy: publish" ask_machine publish copied xfs "$target/b"
-  check "copy: the file is the same" same_file "$target/b"
-  check "copy: it has taken all its room" size_is "$target/b" $((400 * 870000)) # less a log of 64 MiB
+  local kind=$1 target=/var/lib/kubelet/pods/copy-$1 name
+  check "copy, $kind: a volume is made and attached" ask_machine create "original-$kind" "$kind" "$2" || return
+  check "copy, $kind: stage" ask_machine stage "original-$kind" "$kind" || return
+  check "copy, $kind: publish" ask_machine publish "original-$kind" "$kind" "$target/original"
+  check "copy, $kind: a file is written" write_file "$target/original"
+  check "copy, $kind: a snapshot is taken" ask_machine snapshot "original-$kind" "moment-$kind" || return
+  check "copy, $kind: a larger volume is made of it" ask_machine restore "moment-$kind" "copied-$kind" "$kind" "$3" || return
+  check "copy, $kind: stage beside it" ask_machine stage "copied-$kind" "$kind"
+  check "copy, $kind: publish" ask_machine publish "copied-$kind" "$kind" "$target/copied"
+  check "copy, $kind: the file is the same" same_file "$target/copied"
+  check "copy, $kind: they are two" bash -c "rm $target/original/file && sync && test -s $target/copied/file"
+  check "copy, $kind: it has taken all its room" size_is "$target/copied" $(($3 * 870000)) # less a log of 64 MiB
   for name in original copied; do
-    check "copy: unpublish" ask_machine unpublish "$name" "$target/$([[ $name == original ]] && echo a || echo b)"
-    check "copy: unstage" ask_machine unstage "$name"
-    check "copy: detach" ask_machine detach "$name"
+    check "copy, $kind: unpublish" ask_machine unpublish "$name-$kind" "$target/$name"
+    check "copy, $kind: unstage" ask_machine unstage "$name-$kind"
+    check "copy, $kind: detach" ask_machine detach "$name-$kind"
   done
+}
+
+cannot_write() { ! dd if=/dev/zero of="$1" bs=4096 count=1 seek=1000 oflag=direct conv=notrunc; }
+device_of() { awk -v place="$1" '$2 == place { print $1 }' /proc/mounts; }
+
+# Attached read-only: neither the mount nor the device can be written, and the journal is left as it is.
+read_only() {
+  local target=/var/lib/kubelet/pods/readonly/mount staging=/var/lib/kubelet/staging/readonly
+  check "readonly: a volume is made and attached" ask_machine create readonly ext4 64 || return
+  check "readonly: stage" ask_machine stage readonly ext4 || return
+  check "readonly: publish" ask_machine publish readonly ext4 "$target"
+  check "readonly: a file is written" write_file "$target"
+  check "readonly: unpublish" ask_machine unpublish readonly "$target"
+  check "readonly: unstage" ask_machine unstage readonly
+  check "readonly: detach" ask_machine detach readonly
+  check "readonly: attached read-only" ask_machine attach readonly ext4 true
+  check "readonly: stage" ask_machine stage readonly ext4
+  check "readonly: mounted so, without its journal" grep -qE " $staging ext4 ro,.*(noload|norecovery)" /proc/mounts
+  check "readonly: the target refuses to write" cannot_write "$(device_of "$staging")"
+  check "readonly: publish" ask_machine publish readonly ext4 "$target" true
+  check "readonly: the file is the same" same_file "$target"
+  check "readonly: unpublish" ask_machine unpublish readonly "$target"
+  check "readonly: unstage" ask_machine unstage readonly
+  check "readonly: detach" ask_machine detach readonly
+  check "readonly: delete" ask_machine delete readonly
+}
+
+begin_writing() {
+  (while dd if=/dev/zero of="$1/log" bs=4096 count=16 oflag=append conv=notrunc,fsync 2>/dev/null; do sleep 0.1; done; touch /run/writer-ended) &
+}
+writer_ended() {
+  local tenths
+  for ((tenths = 0; tenths < 900; tenths++)); do
+    [[ ! -e /run/writer-ended ]] || return 0
+    sleep 0.1
+  done
+  cat /sys/class/nvme/*/state
+  return 1
+}
+
+# Taken away while it is mounted and written: the writer gets an error, nothing hangs, and what was durable is there afterwards.
+fenced() {
+  local target=/var/lib/kubelet/pods/fenced/mount
+  check "fenced: a volume is made and attached" ask_machine create fenced ext4 64 || return
+  check "fenced: stage" ask_machine stage fenced ext4 || return
+  check "fenced: publish" ask_machine publish fenced ext4 "$target"
+  check "fenced: a file is written" write_file "$target"
+  begin_writing "$target"
+  sleep 1
+  check "fenced: detached while it is written" ask_machine detach fenced
+  check "fenced: the writer gets an error" writer_ended
+  check "fenced: unpublish twice" twice unpublish fenced "$target"
+  check "fenced: unstage twice" twice unstage fenced
+  check "fenced: nothing is connected" nothing_connected
+  check "fenced: attached again" ask_machine attach fenced ext4
+  check "fenced: stage" ask_machine stage fenced ext4
+  check "fenced: publish" ask_machine publish fenced ext4 "$target"
+  check "fenced: the file is the same" same_file "$target"
+  check "fenced: unpublish" ask_machine unpublish fenced "$target"
+  check "fenced: unstage" ask_machine unstage fenced
+  check "fenced: detach" ask_machine detach fenced
+  check "fenced: delete" ask_machine delete fenced
 }
 
 sanity() {
@@ -196,7 +264,10 @@ check "the plugin answers" ask_machine probe || exit 1
 ! wanted btrfs || life btrfs 160
 ! wanted block || raw_block
 ! wanted lost || lost_server
-! wanted copy || copy
+! wanted copy || copy xfs 320 400
+! wanted copy-btrfs || copy btrfs 160 320
+! wanted readonly || read_only
+! wanted fenced || fenced
 if [[ -n ${SANITY:-} ]]; then
   sanity mount
   sanity block

@@ -3,7 +3,7 @@
 # (csi-guest.sh), calls by gRPC's own Python client. Also the handler of the guest's steps.
 #
 #   csi-test.sh          runs it all; KEELSON_BINARY is the binary, else the release build
-#   STEPS="ext4 lost"    only these of: ext4 xfs btrfs block lost grow copy
+#   STEPS="ext4 lost"    only these of: ext4 xfs btrfs block lost grow copy, and grow-block copy-btrfs readonly fenced, which are not run unless named
 #   CSI_SANITY=PATH      also runs that csi-sanity (kubernetes-csi/csi-test, built by hand) in the guest, in mount and in block mode
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

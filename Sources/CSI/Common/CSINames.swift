@@ -8,6 +8,13 @@ public enum CSINames {
   public static let topologyZone = "topology.csi.keelson.io/zone"
   public static let topologyRack = "topology.csi.keelson.io/rack"
   static let topologyKeys: Set<String> = [topologyNode, topologyZone, topologyRack]
+
+  /// What a node is called in `topologyNode`, whose values Kubernetes keeps as labels, of at most 63 characters: its name, of a longer one the
+  /// beginning and a checksum.
+  static func topologyValue(ofNode name: String) -> String {
+    if name.utf8.count <= Names.maximumLength { return name }
+    return name.prefix(46) + "." + SHA256.hexadecimal(of: name).prefix(16)
+  }
 }
 
 /// A Kubernetes node as CSI names it: `NAME@HOSTUUID`, so that the controller knows the host that will connect without asking anybody.

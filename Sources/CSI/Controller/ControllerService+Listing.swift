@@ -88,7 +88,8 @@ extension ControllerService {
     let cluster = try await follower.current()
     let wanted = Placement.Request(
       sizeBytes: 0, replicaCount: parameters.replicaCount, isThick: parameters.isThick, spread: parameters.spread,
-      locality: parameters.locality, preferredNode: request.accessibleTopology?.segments[CSINames.topologyNode])
+      locality: parameters.locality,
+      preferredNode: try await node(ofTopology: request.accessibleTopology?.segments[CSINames.topologyNode]))
     let largest = Placement.largestVolume(wanted, nodes: cluster.placementNodes(group: parameters.group))
     var response = GetCapacityResponse()
     response.availableCapacity = Int64(clamping: largest)

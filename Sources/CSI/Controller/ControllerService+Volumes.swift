@@ -5,12 +5,13 @@ import GRPC
 /// Making and deleting volumes.
 extension ControllerService {
   func createVolume(_ request: CreateVolumeRequest) async throws -> CreateVolumeResponse {
-    let wanted = try WantedVolume(request)
+    let wanted = try await check(request)
     let source = try await resolve(request.volumeContentSource)
     for _ in 0..<16 {
       let spec: VolumeSpec
       if let present = try await store.run({ try $0.object(VolumeSpec.self, at: Keys.volumeSpec(name: wanted.name))?.object }) {
-        spec = try wanted.check(present, source: source?.csi)
+        if let difference = wanted.difference(from: present, source: source?.csi) { throw difference }
+        spec = present
       } else {
         let new = try wanted.specification(source: source)
         try await refuseIfTooLarge(new)
@@ -28,6 +29,20 @@ extension ControllerService {
       return response
     }
     throw GRPCError(.aborted, "volume \(wanted.name) is being made and deleted by others; try again")
+  }
+
+  private func check(_ request: CreateVolumeRequest) async throws -> WantedVolume {
+    var wanted = try WantedVolume(request)
+    wanted.preferredNode = try await node(ofTopology: wanted.preferredNode)
+    return wanted
+  }
+
+  /// The node that a segment of a topology names.
+  func node(ofTopology value: String?) async throws -> String? {
+    // Only of names that are too long for a segment another one is made.
+    guard let value, value.utf8.count == Names.maximumLength else { return value }
+    let cluster = try await follower.current()
+    return cluster.nodes.first { CSINames.topologyValue(ofNode: $0.object.name) == value }?.object.name ?? value
   }
 
   private static func create(_ spec: VolumeSpec, source: ContentSource?, in store: any StateStore) throws -> VolumeSpec {
@@ -170,22 +185,25 @@ struct WantedVolume: Sendable {
     return spec
   }
 
-  /// The volume that is there under the name, if it is the one that is asked for. Throws ALREADY_EXISTS, or ABORTED while it is deleted.
-  func check(_ present: VolumeSpec, source: CSIVolume.Source?) throws(GRPCError) -> VolumeSpec {
-    if present.deleting { throw GRPCError(.aborted, "volume \(name) of before is still being deleted") }
+  /// Why the volume that is there under the name is not the one that is asked for: ALREADY_EXISTS, or ABORTED while it is deleted; nil if it is.
+  ///
+  /// No function that throws a `GRPCError` or gives the volume: the optimiser of Swift 6.3.1 takes its answer for an error that nobody threw.
+  /// `deploy/csi-load.sh` asks twice for every volume, of a release build.
+  func difference(from present: VolumeSpec, source: CSIVolume.Source?) -> GRPCError? {
+    if present.deleting { return GRPCError(.aborted, "volume \(name) of before is still being deleted") }
     func differs(_ what: String) -> GRPCError { GRPCError(.alreadyExists, "there is a volume \(csiName.prefix(200)) already, \(what)") }
-    guard let csi = present.csi, csi.name == csiName else { throw differs("which was not made by CSI") }
-    if !size.allows(present.sizeBytes) { throw differs("of \(present.sizeBytes) bytes, which is not what is asked for") }
-    if csi.parameters != parameters.given { throw differs("with other parameters") }
-    if csi.source != source { throw differs("made from something else") }
-    return present
+    guard let csi = present.csi, csi.name == csiName else { return differs("which was not made by CSI") }
+    if !size.allows(present.sizeBytes) { return differs("of \(present.sizeBytes) bytes, which is not what is asked for") }
+    if csi.parameters != parameters.given { return differs("with other parameters") }
+    if csi.source != source { return differs("made from something else") }
+    return nil
   }
 
   /// Any node reaches any volume; only strict locality binds it to its node.
   func accessibleTopology(of spec: VolumeSpec) -> [Topology] {
     guard parameters.locality == .strict, let preferredNode else { return [] }
     var topology = Topology()
-    topology.segments = [CSINames.topologyNode: preferredNode]
+    topology.segments = [CSINames.topologyNode: CSINames.topologyValue(ofNode: preferredNode)]
     return [topology]
   }
 }

@@ -112,11 +112,16 @@ extension NodeService {
     let volume = try CSIRequests.volumeID(request.volumeID)
     let wantedBytes = request.capacityRange?.requiredBytes ?? 0
     let limitBytes = request.capacityRange?.limitBytes ?? 0
-    if wantedBytes < 0 || limitBytes < 0 || (limitBytes > 0 && limitBytes < wantedBytes) {
-      throw CSIRequests.invalid("capacity_range has a negative number, or limit_bytes below required_bytes")
+    if wantedBytes < 0 || limitBytes < 0 { throw CSIRequests.invalid("capacity_range has a negative number in it") }
+    if limitBytes > 0, limitBytes < wantedBytes {
+      throw GRPCError(.outOfRange, "capacity_range: required_bytes \(wantedBytes) is more than limit_bytes \(limitBytes)")
     }
     guard var device = device(of: volume), let present = try mount(at: request.volumePath), isMount(present, of: device) else {
       throw GRPCError(.notFound, "volume \(volume) is not at \(request.volumePath)")
+    }
+    if limitBytes > 0, device.sizeBytes > UInt64(limitBytes) {
+      throw GRPCError(
+        .outOfRange, "volume \(volume) has \(device.sizeBytes) bytes already, more than limit_bytes, and volumes do not shrink")
     }
     for controller in system.controllers() where controller.subsystemNQN == device.subsystemNQN && controller.state == "live" {
       if device.sizeBytes >= UInt64(wantedBytes) { break }

@@ -80,8 +80,7 @@ public final class NodeService: Sendable {
     response.nodeID = "\(options.identity)"
     var topology = Topology()
     topology.segments = options.topology
-    // It becomes a label, of 63 characters at most; volumes are reached from everywhere, with it or without.
-    if options.identity.name.utf8.count <= 63 { topology.segments[CSINames.topologyNode] = options.identity.name }
+    topology.segments[CSINames.topologyNode] = CSINames.topologyValue(ofNode: options.identity.name)
     response.accessibleTopology = topology
     return response
   }

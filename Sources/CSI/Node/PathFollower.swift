@@ -9,6 +9,10 @@ import Transport
 /// Keeps connected volumes connected by every path there is: nodes that serve a volume come and go while it is in use, and its publish context
 /// tells only of those at its beginning. It asks the discovery service beside a live path of each volume, from time to time, and connects
 /// what is missing. A path that is gone is left to the kernel, which tries it again for ever: its node may come back.
+///
+/// But where a volume has no path left, and targets say in so many words that this host may not have it any more, nothing will come back: the volume
+/// was taken away while it was in use (R13). Then those connections are given up, as newer kernels do by themselves, so that whoever waits for the
+/// volume gets an error, processes can end, and it can be unmounted.
 public final class PathFollower: Sendable {
   /// How often it looks.
   public static let intervalSeconds = 10
@@ -29,6 +33,7 @@ public final class PathFollower: Sendable {
       while !isStopped.load(ordering: .relaxed) {
         for _ in 0..<Self.intervalSeconds * 5 where !isStopped.load(ordering: .relaxed) { service.system.pause(milliseconds: 200) }
         follow { reader.paths(at: $0) }
+        giveUp { reader.isRefused(at: $0, $1) }
       }
     }
   }
@@ -37,12 +42,6 @@ public final class PathFollower: Sendable {
 
   /// Looks once. `discover` gives what the service at an address knows, by subsystem; nil if it does not answer.
   func follow(discover: (PublishContext.Path) -> [String: [PublishContext.Path]]?) {
-    let hostNQN = service.options.identity.hostNQN
-    func ours() -> [NVMeController] {
-      service.system.controllers().filter {
-        $0.subsystemNQN.hasPrefix(Self.volumePrefix) && ($0.hostNQN == hostNQN || $0.hostNQN.isEmpty)
-      }
-    }
     var known: [PublishContext.Path: [String: [PublishContext.Path]]] = [:]
     var silent: Set<PublishContext.Path> = []
     for controller in ours() where controller.state == "live" {
@@ -66,7 +65,30 @@ public final class PathFollower: Sendable {
   }
 }
 
-/// Reads discovery logs, one at a time, on the thread that made it.
+extension PathFollower {
+  /// Looks once for volumes that were taken away. `isRefused` says whether the target at an address refuses this host that subsystem; no answer is
+  /// no refusal.
+  func giveUp(isRefused: (PublishContext.Path, String) -> Bool) {
+    let all = ours()
+    let alive = Set(all.filter { $0.state == "live" }.map(\.subsystemNQN))
+    for controller in all where !alive.contains(controller.subsystemNQN) && !controller.state.hasPrefix("deleting") {
+      let path = PublishContext.Path(traddr: controller.transportAddress, trsvcid: controller.transportService)
+      guard isRefused(path, controller.subsystemNQN) else { continue }
+      // Also while an operation on the volume is under way: it may be what waits.
+      service.log("\(controller.subsystemNQN): \(path.traddr) port \(path.trsvcid) refuses this host; \(controller.name) is given up")
+      do throws(SystemFailure) { try service.system.disconnect(controller.name) } catch { service.log("\(error)") }
+    }
+  }
+
+  private func ours() -> [NVMeController] {
+    let hostNQN = service.options.identity.hostNQN
+    return service.system.controllers().filter {
+      $0.subsystemNQN.hasPrefix(Self.volumePrefix) && ($0.hostNQN == hostNQN || $0.hostNQN.isEmpty)
+    }
+  }
+}
+
+/// Reads discovery logs and asks targets, one at a time, on the thread that made it.
 private final class DiscoveryThread {
   private static let timeoutNanoseconds: UInt64 = 8_000_000_000
 
@@ -99,7 +121,29 @@ private final class DiscoveryThread {
     return paths
   }
 
+  /// Whether the target there does not let this host connect to the subsystem, and says that it will not either.
+  func isRefused(at path: PublishContext.Path, _ subsystem: String) -> Bool {
+    guard let port = UInt16(path.trsvcid), let address = SocketAddress(host: path.traddr, port: port), let name = QualifiedName(subsystem)
+    else { return false }
+    let controller = RemoteController(context: context, address: address, subsystem: name, host: host)
+    let answer = Refusal()
+    controller.connect { result in
+      answer.isRefused = false
+      if case .failure(let error) = result, case .refused("Connect", let status) = error.reason {
+        answer.isRefused = status.matches(.connectInvalidHost) && status.doNotRetry
+      }
+      controller.close { answer.isOver = true }
+    }
+    _ = reactor.run(until: { answer.isOver }, timeoutNanoseconds: Self.timeoutNanoseconds)
+    return answer.isRefused
+  }
+
   private final class Answer {
     var result: Result<[DiscoveryLogEntry], HostError>?
+  }
+
+  private final class Refusal {
+    var isRefused = false
+    var isOver = false
   }
 }

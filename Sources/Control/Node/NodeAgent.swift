@@ -14,6 +14,9 @@ final class NodeAgent: @unchecked Sendable {
   private let lease = Mutex<LeaseKeeper?>(nil)
   /// Owns everything below.
   private let queue = DispatchQueue(label: "keelson.agent")
+  /// A look is queued already, which will see what happens meanwhile; and one is to come after a pause.
+  private let isLookDue = Atomic(false)
+  private let isLaterLookDue = Atomic(false)
   private var runners: [VolumeID: VolumeRunner] = [:]
   /// Volumes whose nexus is on its way out: it may still use its replica here.
   private var ending: [VolumeID: VolumeRunner] = [:]
@@ -46,8 +49,7 @@ final class NodeAgent: @unchecked Sendable {
     try register()
     node.events.record(.node, node.name, "Started", "process \(status.pid) serves with \(status.ioEngine), \(pools.count) pool(s)")
     keeper.whenMade = { [weak self] in
-      guard let self else { return }
-      queue.async { self.reconcile() }
+      self?.reconcileSoon()
     }
     peers.tell(
       lost: { [weak self] name in
@@ -136,9 +138,9 @@ final class NodeAgent: @unchecked Sendable {
           return self.isStopping
         }
         if isStopping { return }
-        queue.async { self.reconcile() }
+        reconcileSoon()
         delay = 50_000
-        while try watch.next(timeoutNanoseconds: nil) != nil { queue.async { self.reconcile() } }
+        while try watch.next(timeoutNanoseconds: nil) != nil { reconcileSoon() }
       } catch StoreError.watchCancelled {
         return
       } catch {
@@ -146,6 +148,23 @@ final class NodeAgent: @unchecked Sendable {
         usleep(delay)
         delay = min(delay * 2, 2_000_000)
       }
+    }
+  }
+
+  /// Looks at everything once more. Many changes at a time cost one look, and however long the store is away, looks do not pile up.
+  private func reconcileSoon() {
+    if isLookDue.exchange(true, ordering: .acquiringAndReleasing) { return }
+    queue.async {
+      self.isLookDue.store(false, ordering: .releasing)
+      self.reconcile()
+    }
+  }
+
+  private func reconcile(afterSeconds seconds: Double) {
+    if isLaterLookDue.exchange(true, ordering: .acquiringAndReleasing) { return }
+    queue.asyncAfter(deadline: .now() + seconds) {
+      self.isLaterLookDue.store(false, ordering: .releasing)
+      self.reconcile()
     }
   }
 
@@ -168,8 +187,7 @@ final class NodeAgent: @unchecked Sendable {
     } catch {
       // Nothing is concluded from half a picture.
       node.log.write("cannot read the assignments: \(error); trying again")
-      queue.asyncAfter(deadline: .now() + 0.5) { self.reconcile() }
-      return
+      return reconcile(afterSeconds: 0.5)
     }
     if isFirst {
       isFirst = false
@@ -253,7 +271,7 @@ final class NodeAgent: @unchecked Sendable {
         self.closing.remove(volume)
         self.toldPaths[volume] = nil
         self.node.withdraw(Keys.pathStatus(node: self.node.name, volume))
-        self.reconcile()
+        self.reconcileSoon()
       }
     }
   }
@@ -287,7 +305,7 @@ final class NodeAgent: @unchecked Sendable {
       runner.withdrawStatus()
       queue.async {
         self.ending[volume] = nil
-        self.reconcile()
+        self.reconcileSoon()
       }
     }
   }

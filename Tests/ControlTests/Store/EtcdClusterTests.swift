@@ -141,6 +141,58 @@ import Testing
     #expect(refusal(bad).contains("server.key"))
   }
 
+  /// The very flags of the manifest, and the certificates that its job makes.
+  @Test func `Kubernetes' etcd lets in clients and members with their own certificates, and nobody else`() throws {
+    let deploy = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().appending(path: "deploy").path
+    let directory = try TemporaryDirectory()
+    let folder = directory.path + "/tls"
+    let host = "keelson-etcd-0.keelson-etcd.keelson.svc"
+    #expect(try Self.status("/bin/bash", [deploy + "/etcd-certificates.sh", folder, host]) == 0)
+    let flags = try String(contentsOfFile: deploy + "/kubernetes/base/etcd.yaml", encoding: .utf8).split(separator: "\n")
+      .map { $0.trimmingPrefix { $0 == " " || $0 == "-" } }
+      .filter { $0.contains("=/etc/etcd/tls/") || $0.hasSuffix("client-cert-auth") || $0.hasPrefix("peer-cert-allowed-cn") }
+      .map { "--" + $0.replacing("/etc/etcd/tls", with: folder) }
+    try #require(flags.count == 9, "\(flags)")
+    let server = try EtcdServer(memberCount: 3, scheme: "https", peerScheme: "https", arguments: flags)
+    var options = server.options
+    func tls(_ side: String) -> TLSConfiguration {
+      TLSConfiguration(
+        authorityPath: folder + "/ca.crt", certificatePath: "\(folder)/\(side).crt", keyPath: "\(folder)/\(side).key", serverName: host)
+    }
+    options.tls = tls("client")
+    // Three members that answer have found each other.
+    let store = try server.open(options)
+    try store.put("a", "b")
+    #expect(try store.get("a") != nil)
+    var bad = options
+    bad.callTimeoutNanoseconds = 1_000_000_000
+    bad.tls?.certificatePath = nil
+    bad.tls?.keyPath = nil
+    #expect(throws: StoreError.self) { _ = try EtcdStore(bad) }
+    // A client is no member.
+    func asPeer(_ side: String) throws -> Int32 {
+      try Self.status(
+        "/usr/bin/curl",
+        [
+          "--silent", "--http1.1", "--output", "/dev/null", "--fail", "--max-time", "60", "--cacert", folder + "/ca.crt", "--cert",
+          "\(folder)/\(side).crt", "--key",
+          "\(folder)/\(side).key", "https://127.0.0.1:\(server.members[0].peerPort)/members",
+        ])
+    }
+    #expect(try asPeer("server") == 0)
+    #expect(try asPeer("client") != 0)
+  }
+
+  private static func status(_ program: String, _ arguments: [String]) throws -> Int32 {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: program)
+    process.arguments = arguments
+    try process.run()
+    process.waitUntilExit()
+    return process.terminationStatus
+  }
+
   @Test func `user and password`() throws {
     let server = try EtcdServer()
     let admin = try server.open()

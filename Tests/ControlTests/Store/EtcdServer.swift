@@ -17,6 +17,7 @@ final class EtcdServer: Sendable {
   let members: [Member]
   private let arguments: [String]
   private let scheme: String
+  private let peerScheme: String
   private let processes: Mutex<[String: Running]>
 
   private struct Running {
@@ -27,7 +28,7 @@ final class EtcdServer: Sendable {
   }
 
   /// Starts all members. `arguments` are etcd's own, beyond addresses and folders.
-  init(memberCount: Int = 1, scheme: String = "http", arguments: [String] = []) throws {
+  init(memberCount: Int = 1, scheme: String = "http", peerScheme: String = "http", arguments: [String] = []) throws {
     let directory = try TemporaryDirectory()
     let ports = try Self.freePorts(2 * memberCount)
     members = (0..<memberCount).map {
@@ -35,6 +36,7 @@ final class EtcdServer: Sendable {
     }
     self.arguments = arguments + ["--initial-cluster-token", UUID().uuidString]
     self.scheme = scheme
+    self.peerScheme = peerScheme
     processes = Mutex([:])
     for member in members { try start(member.name) }
   }
@@ -48,15 +50,16 @@ final class EtcdServer: Sendable {
     let member = members.first { $0.name == name }!
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/bin/sh")
-    let cluster = members.map { "\($0.name)=http://127.0.0.1:\($0.peerPort)" }.joined(separator: ",")
+    let cluster = members.map { "\($0.name)=\(peerScheme)://127.0.0.1:\($0.peerPort)" }.joined(separator: ",")
     let script = #"log=$1; shift; "$@" >"$log" 2>&1 </dev/null & echo $!; cat >/dev/null; kill -9 $! 2>/dev/null"#
     process.arguments =
       [
         "-c", script, "sh", member.dataPath + ".log", "etcd", "--name", name, "--data-dir", member.dataPath, "--logger", "zap",
         "--log-level", "error",
         "--listen-client-urls", "\(scheme)://127.0.0.1:\(member.clientPort)", "--advertise-client-urls",
-        "\(scheme)://127.0.0.1:\(member.clientPort)", "--listen-peer-urls", "http://127.0.0.1:\(member.peerPort)",
-        "--initial-advertise-peer-urls", "http://127.0.0.1:\(member.peerPort)", "--initial-cluster", cluster, "--heartbeat-interval",
+        "\(scheme)://127.0.0.1:\(member.clientPort)", "--listen-peer-urls", "\(peerScheme)://127.0.0.1:\(member.peerPort)",
+        "--initial-advertise-peer-urls", "\(peerScheme)://127.0.0.1:\(member.peerPort)", "--initial-cluster", cluster,
+        "--heartbeat-interval",
         "50", "--election-timeout", "500",
       ] + arguments
     let (input, output) = (Pipe(), Pipe())
