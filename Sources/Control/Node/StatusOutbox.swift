@@ -11,6 +11,8 @@ final class StatusOutbox: Sendable {
   private static let firstDelayMilliseconds = 50
   private static let maximumDelayMilliseconds = 1_000
   private static let maximumKeys = 64
+  /// After a transaction, until the next: the first news go at once, and what follows close behind goes together.
+  private static let gatheringMilliseconds = 25
 
   private struct Pending {
     var operations: [StoreOperation] = []
@@ -79,7 +81,7 @@ final class StatusOutbox: Sendable {
           pending.delayMilliseconds = Self.firstDelayMilliseconds
         }
       }
-      queue.async { self.send() }
+      queue.asyncAfter(deadline: .now() + .milliseconds(Self.gatheringMilliseconds)) { self.send() }
     } catch StoreError.closed {
       return
     } catch {
