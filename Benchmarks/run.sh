@@ -1,7 +1,7 @@
 #!/bin/bash
 # Prints Keelson's figures as ratios, both sides measured alternately in one run; each figure is the median of its runs.
 #
-#   run.sh [file|pool|volume1|volume2|log|latency|return|takeover|governor|network|idle|allocations]...     without a name: all of them
+#   run.sh [file|pool|volume1|volume2|log|latency|return|takeover|governor|control|network|idle|allocations]...     without a name: all of them
 #
 # Environment: KEELSON_BINARY (default: a release build made now), RUNS (3), SECONDS_PER_RUN (5), SCRATCH (a folder on the
 # disk to measure, default: the temporary folder; it takes about 10 GiB).
@@ -9,7 +9,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$root/deploy/library.sh"
 
-all=(file pool volume1 volume2 log latency return takeover governor network idle allocations)
+all=(file pool volume1 volume2 log latency return takeover governor control network idle allocations)
 for name; do
   [[ " ${all[*]} " == *" $name "* ]] || { sed -n 's/^#   //p' "${BASH_SOURCE[0]}" >&2 && exit 2; }
 done
@@ -25,8 +25,26 @@ if [[ -z ${KEELSON_BINARY:-} ]]; then
 fi
 work=$(mktemp -d "${SCRATCH:-${TMPDIR:-/tmp}}/keelson-benchmark.XXXXXX")
 export KEELSON_DIR=$work/dev
+# background NAME COMMAND... : a process that ends with this script, its log in the work folder.
+background() {
+  local name=$1
+  shift
+  setpriv --pdeathsig KILL "$@" >"$work/$name.log" 2>&1 </dev/null &
+  cluster+=($!)
+  disown
+}
+
+stop_cluster() {
+  local pid
+  for pid in "${cluster[@]}"; do kill -9 "$pid" 2>/dev/null || true; done
+  cluster=()
+  unset KEELSON_STORE
+}
+cluster=()
+
 finish() {
   stop_dev
+  stop_cluster
   rm -rf "$work"
 }
 trap finish EXIT
@@ -461,6 +479,65 @@ measure_governor() {
   printf '  pairs: %s\n' "$(paste -d/ "$work/governor.copying" "$work/governor.idle" | python3 -c 'import sys
 print(", ".join("%.2f" % (float(a) / float(b)) for a, b in (line.split("/") for line in sys.stdin)))')"
   stop_dev
+}
+
+# start_cluster : three members of etcd, three nodes and two controllers, all on loopback; exports KEELSON_STORE.
+start_cluster() {
+  local port node members= clients= peers=() tenths
+  port=$(first_free_port 9)
+  for node in 0 1 2; do
+    peers[node]=http://127.0.0.1:$((port + node))
+    members+=${members:+,}n$node=${peers[node]}
+    clients+=${clients:+,}127.0.0.1:$((port + 3 + node))
+  done
+  export KEELSON_STORE=etcd://$clients
+  for node in 0 1 2; do
+    background "etcd-$node" etcd --name "n$node" --data-dir "$work/etcd-$node" --initial-cluster "$members" --initial-cluster-state new \
+      --listen-peer-urls "${peers[node]}" --initial-advertise-peer-urls "${peers[node]}" --log-level error \
+      --listen-client-urls "http://127.0.0.1:$((port + 3 + node))" --advertise-client-urls "http://127.0.0.1:$((port + 3 + node))"
+  done
+  for ((tenths = 0; tenths < 200; tenths++)); do
+    "$KEELSON_BINARY" node list >/dev/null 2>&1 && break
+    sleep 0.1
+  done
+  for node in 0 1; do background "controller-$node" "$KEELSON_BINARY" controller --name "machine-$node"; done
+  for node in 0 1 2; do
+    background "node-$node" "$KEELSON_BINARY" node --name "node-$node" --listen "127.0.0.1:$((port + 6 + node))" --pool "disk=$work/node-$node.pool" --pool-size 20GiB
+  done
+  for ((tenths = 0; tenths < 300; tenths++)); do
+    [[ $("$KEELSON_BINARY" node list --output json | json 'len([n for n in d if n["state"] == "ready"])') != 3 ]] || return 0
+    sleep 0.1
+  done
+  tail -n 20 "$work"/*.log >&2
+  fail "the cluster's nodes do not become ready"
+}
+
+# One after another on an idle cluster, then a hundred at once.
+measure_control() {
+  local number began failures=0 host=nqn.2014-08.org.nvmexpress:uuid:6f0f3c52-6a3e-4a4e-9d39-6d1f3a2b7c11 pids=()
+  echo "control: volumes of two replicas on three nodes with three members of etcd (ms)"
+  command -v etcd >/dev/null || fail "etcd is missing; Debian's package is etcd-server"
+  start_cluster
+  sleep 3
+  for ((number = 0; number < 10; number++)); do
+    began=$(now_ms)
+    "$KEELSON_BINARY" volume create "single-$number" --size 64MiB --replicas 2 >/dev/null
+    "$KEELSON_BINARY" volume publish "single-$number" --host "$host" >/dev/null
+    echo $(($(now_ms) - began)) >>"$work/control.single"
+  done
+  printf '  create and publish one: median %.0f, longest %.0f\n' "$(median "$work/control.single")" "$(sort -n "$work/control.single" | tail -n 1)"
+  began=$(now_ms)
+  for ((number = 0; number < 100; number++)); do
+    { "$KEELSON_BINARY" volume create "many-$number" --size 64MiB --replicas 2 --wait 5m && "$KEELSON_BINARY" volume publish "many-$number" \
+      --host "$host" --wait 5m; } >"$work/many-$number.out" 2>&1 &
+    pids+=($!)
+  done
+  for ((number = 0; number < 100; number++)); do
+    wait "${pids[number]}" || { failures=$((failures + 1)) && tail -n 3 "$work/many-$number.out" >&2; }
+  done
+  printf '  create and publish 100 at once: all after %d, %d failed\n' $(($(now_ms) - began)) "$failures"
+  stop_cluster
+  ((failures == 0)) || fail "$failures of 100 volumes could not be created and published"
 }
 
 echo "$(nproc) cores, $(uname -r), $runs runs of $seconds s for each figure"

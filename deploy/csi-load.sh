@@ -5,7 +5,7 @@
 #   csi-load.sh COUNT etcd          an etcd member, two controllers with CSI sockets, and three nodes
 #   csi-load.sh COUNT etcd kills    the controllers are killed in turn all the while, and calls that fail made again elsewhere; in the end
 #                                   nothing may be left: no volume, no replica, no space taken
-#   LOADS=5 csi-load.sh ...         so many times
+#   LOADS=5 csi-load.sh ...         so many times; with kills until there were four at least
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/library.sh"
@@ -104,7 +104,9 @@ if [[ -n $kills ]]; then
   kill_controllers &
   killer=$!
 fi
-for ((load = 0; load < ${LOADS:-1}; load++)); do
+touch "$work/kills"
+# With kills until there were some: an idle cluster is faster than the first of them.
+for ((load = 0; load < ${LOADS:-1} || (${#kills} && $(wc -l <"$work/kills") < 4); load++)); do
   PYTHONPATH=$here "$python" "$here/csi_load.py" ${kills:+--again} "${endpoints[@]}" "$count"
 done
 if [[ -n $kills ]]; then

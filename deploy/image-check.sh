@@ -68,14 +68,21 @@ debootstrap --variant=minbase "$suite" "$ROOT" "${MIRROR:-http://deb.debian.org/
 chroot "$ROOT" env DEBIAN_FRONTEND=noninteractive sh -c "apt-get update -q && apt-get install -y -q --no-install-recommends $packages" >/dev/null
 install -D "$binary" "$ROOT/usr/bin/keelson"
 install -D "$here/etcd-certificates.sh" "$ROOT/usr/share/keelson/etcd-certificates.sh"
-# Its arguments reach the program through /proc.
-unshare --mount sh -c 'mount -t proc proc "$1/proc" && exec chroot "$1" /usr/bin/keelson version' - "$ROOT"
+# In the image, with /proc as in any container: [--userspec=USER] COMMAND...
+in_image() {
+  local user=()
+  [[ $1 != --userspec=* ]] || { user=("$1") && shift; }
+  # shellcheck disable=SC2016
+  unshare --mount sh -c 'mount -t proc proc "$ROOT/proc" && exec chroot "$@"' - "${user[@]}" "$ROOT" "$@"
+}
+export ROOT
+in_image /usr/bin/keelson version
 for program in "${programs[@]}"; do
-  chroot "$ROOT" sh -c "command -v $program" >/dev/null || fail "the image has no $program"
+  in_image sh -c "command -v $program" >/dev/null || fail "the image has no $program"
 done
 # As the pods run: not root, without anything but a scratch folder to write to.
-chroot --userspec=65532:65532 "$ROOT" /usr/share/keelson/etcd-certificates.sh /tmp/certificates keelson-etcd-0.example
-chroot "$ROOT" openssl verify -CAfile /tmp/certificates/ca.crt /tmp/certificates/server.crt /tmp/certificates/client.crt
-chroot "$ROOT" sh -c "truncate -s 400M /tmp/disk && for kind in ext4 xfs btrfs; do mkfs.\$kind -q \$([ \$kind = ext4 ] && echo -F || echo -f) /tmp/disk; done && rm /tmp/disk"
+in_image --userspec=65532:65532 /usr/share/keelson/etcd-certificates.sh /tmp/certificates keelson-etcd-0.example
+in_image openssl verify -CAfile /tmp/certificates/ca.crt /tmp/certificates/server.crt /tmp/certificates/client.crt
+in_image sh -c "truncate -s 400M /tmp/disk && for kind in ext4 xfs btrfs; do mkfs.\$kind -q \$([ \$kind = ext4 ] && echo -F || echo -f) /tmp/disk; done && rm /tmp/disk"
 du -sh --exclude=proc "$ROOT"
 echo "the image in $ROOT runs"

@@ -22,6 +22,13 @@ extension Association {
     }
   }
 
+  /// Asks out of turn whether the controller is there. Ends the association if it does not say so in time.
+  func probe(timeoutMilliseconds: UInt32) {
+    guard phase == .live, !isProbed else { return }
+    isProbed = true
+    perform("Keep Alive", .keepAlive(commandIdentifier: 0), timeoutMilliseconds: timeoutMilliseconds) { [self] _, _ in isProbed = false }
+  }
+
   // MARK: Events
 
   /// Parks an Asynchronous Event Request with the controller. There is one at a time, and the next goes out only when what the

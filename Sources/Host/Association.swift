@@ -74,6 +74,7 @@ final class Association: EventHandler {
   private var openQueues = 0
   private(set) var reason: HostError.Reason = .closed
   var isKeepAliveOutstanding = false
+  var isProbed = false
 
   init(owner: RemoteController) {
     self.owner = owner

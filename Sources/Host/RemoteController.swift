@@ -229,6 +229,10 @@ public final class RemoteController: EventHandler {
     eventReceived?(.namespaceChanged)
   }
 
+  /// Finds out soon whether the controller is still there, which keep-alive does later: somebody has reason to doubt it. An association whose
+  /// controller does not answer within the time ends as by keep-alive.
+  public func probe(timeoutMilliseconds: UInt32) { association?.probe(timeoutMilliseconds: timeoutMilliseconds) }
+
   // MARK: Closing
 
   /// Shuts the controller down in good order, within about four seconds, and lets everything go. Commands in flight end with

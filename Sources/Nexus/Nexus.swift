@@ -43,6 +43,8 @@ import Reactor
   public internal(set) var readErrors: UInt64 = 0
   /// Commands that were answered Inaccessible because they had waited too long (R12).
   public internal(set) var impatientCommands: UInt64 = 0
+  /// Nothing can be served, and nobody can be asked: hosts are better off elsewhere (`setSecluded`).
+  public internal(set) var isCutOff = false
   public let configuration: NexusConfiguration
   public var plantedErrors: PlantedErrors = [] {
     didSet { locks.isOpen = plantedErrors.contains(.dropsRangeLocks) }
@@ -132,6 +134,11 @@ import Reactor
   /// Reads whose data are here and must not be told yet.
   var awaitingLease: [Int] = []
   var isRenewalDue = false
+  /// The node says that it reaches nobody.
+  var isSecluded = false
+  var isSeclusionLookDue = false
+  /// Members have been asked for leases since.
+  var isSeclusionAsked = false
 
   // MARK: Regions
 

@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import GRPC
@@ -8,6 +9,18 @@ import Testing
   func `messages are percent-encoded`(text: String, encoded: String) {
     #expect(PercentEncoding.encode(text) == encoded)
     #expect(PercentEncoding.decode(encoded) == text)
+  }
+
+  @Test func `a connection to a machine that is gone is given up by the kernel`() throws {
+    let descriptor = try Socket.open(family: AF_INET).get()
+    defer { Socket.close(descriptor) }
+    func option(_ level: Int32, _ name: Int32) -> Int32 {
+      var (value, count): (Int32, socklen_t) = (-1, 4)
+      return unsafe getsockopt(descriptor, level, name, &value, &count) == 0 ? value : -1
+    }
+    #expect(option(SOL_SOCKET, SO_KEEPALIVE) == 1)
+    #expect(option(Int32(IPPROTO_TCP), TCP_KEEPIDLE) == 1 && option(Int32(IPPROTO_TCP), TCP_KEEPINTVL) == 1)
+    #expect(option(Int32(IPPROTO_TCP), TCP_USER_TIMEOUT) == Int32(Socket.lossMilliseconds))
   }
 
   @Test func `bad escapes stay as they are`() {

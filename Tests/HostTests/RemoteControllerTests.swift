@@ -153,6 +153,26 @@ import Testing
     harness.finish()
   }
 
+  @Test func `a probe finds out before the next keep-alive`() throws {
+    var options = HostOptions()
+    options.keepAliveMilliseconds = 600_000
+    let harness = try Harness(Script(), options)
+    _ = try harness.connected()
+    #expect(
+      harness.wait {
+        harness.controller.probe(timeoutMilliseconds: 60_000)
+        return harness.fake.sightings.keepAlives >= 3
+      })
+    #expect(harness.states == [.connected])
+    harness.fake.change { $0.script.answersKeepAlive = false }
+    #expect(
+      harness.wait {
+        harness.controller.probe(timeoutMilliseconds: 100)
+        return harness.states.count == 2
+      })
+    harness.finish()
+  }
+
   @Test func `events are heard, one after the other`() throws {
     let harness = try Harness()
     let device = try harness.connected()

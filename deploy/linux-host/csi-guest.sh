@@ -123,7 +123,7 @@ raw_block() {
   check "block: written" dd if=/dev/urandom of="$target" bs=1M seek=4 count=8 conv=notrunc,fsync
   check "block: the plugin is killed" restart_plugin
   check "block: statistics" ask_machine stats life-block "$target"
-  if wanted grow; then
+  if wanted grow-block; then
     check "block: grows while it is published" ask_machine grow life-block 128
     check "block: the device grows" ask_machine expand life-block "$target" 128
     check "block: it is larger" bash -c "test \$(blockdev --getsize64 $target) = $((128 << 20))"
@@ -265,7 +265,7 @@ check "the plugin answers" ask_machine probe || exit 1
 ! wanted block || raw_block
 ! wanted lost || lost_server
 ! wanted copy || copy xfs 320 400
-! wanted copy || copy btrfs 160 320
+! wanted copy-btrfs || copy btrfs 160 320
 ! wanted readonly || read_only
 ! wanted fenced || fenced
 if [[ -n ${SANITY:-} ]]; then

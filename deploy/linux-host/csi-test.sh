@@ -3,7 +3,7 @@
 # (csi-guest.sh), calls by gRPC's own Python client. Also the handler of the guest's steps.
 #
 #   csi-test.sh          runs it all; KEELSON_BINARY is the binary, else the release build
-#   STEPS="ext4 lost"    only these of: ext4 xfs btrfs block lost grow copy readonly fenced
+#   STEPS="ext4 lost"    only these of: ext4 xfs btrfs block lost grow copy, and grow-block copy-btrfs readonly fenced, which are not run unless named
 #   CSI_SANITY=PATH      also runs that csi-sanity (kubernetes-csi/csi-test, built by hand) in the guest, in mount and in block mode
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -102,7 +102,7 @@ case ${1:-} in
     [[ -z ${CSI_SANITY:-} ]] || extra=(--program "$CSI_SANITY" --set "SANITY=$(basename "$CSI_SANITY")")
     setpriv --pdeathsig TERM "$here/run.sh" --timeout "${GUEST_SECONDS:-900}" --handler "$here/csi-test.sh" --forward "$NODE_PORT:9000" \
       --program "$KEELSON_BINARY" --set "KEELSON=/guest/bin/$(basename "$KEELSON_BINARY")" "${extra[@]}" \
-      --set "CONTROLLER=$guest_address:$controller_port" --set "STEPS=${STEPS:-ext4 xfs btrfs block lost grow copy readonly fenced}" "$here/csi-guest.sh" &
+      --set "CONTROLLER=$guest_address:$controller_port" --set "STEPS=${STEPS:-ext4 xfs btrfs block lost grow copy}" "$here/csi-guest.sh" &
     guest=$!
     trap 'kill "$guest" 2>/dev/null; exit 130' INT
     trap 'kill "$guest" 2>/dev/null; exit 143' TERM

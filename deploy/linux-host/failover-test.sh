@@ -8,6 +8,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/../library.sh"
+source "$here/events.sh"
 guest_address=10.0.2.2
 volume=moving
 
@@ -23,9 +24,17 @@ process_of() {
   keelson node list --output json | NODE=$1 json '[n["pid"] for n in d if n["name"] == __import__("os").environ["NODE"]][0]'
 }
 
+logs() {
+  ls "$KEELSON_DIR"/logs/* "$EVENT_WORK"/../dev.log
+}
+
 # Ends a node's process by a signal; its supervisor starts it again.
 end_node() {
-  kill "-$2" "$(process_of "$1")"
+  local process
+  process=$(process_of "$1")
+  began
+  kill "-$2" "$process"
+  healed
   echo "$1 got SIG$2"
 }
 
@@ -41,25 +50,23 @@ case ${1:-} in
     from=$(nexus_node)
     to=$(keelson volume show $volume --output json | FROM=$from json \
       '[r["node"] for r in d["replicas"] if r["node"] != __import__("os").environ["FROM"] and r["state"] == "in-sync"][0]')
+    began
     keelson volume move $volume "$to" >/dev/null
+    healed
     keelson volume move $volume any >/dev/null
     echo "moved from $from to $to"
     ;;
-  settle)
-    for ((tenths = 0; tenths < 300; tenths++)); do
-      state=$(keelson volume show $volume --output json | json 'd["state"]')
-      [[ $state != healthy ]] || exit 0
-      sleep 0.1
-    done
-    keelson volume show $volume | sed -n 1p
-    exit 1
-    ;;
+  settle) await_healthy ;;
+  watch-health) watch_health ;;
+  clock) now_ms ;;
+  result) shift && result "$@" ;;
   "")
     root=$(cd "$here/../.." && pwd)
     export KEELSON_BINARY=${KEELSON_BINARY:-$root/.build/release/keelson}
     [[ -x $KEELSON_BINARY ]] || fail "there is no binary $KEELSON_BINARY; build it with: swift build -c release --product keelson"
     work=$(mktemp -d "${TMPDIR:-/tmp}/keelson-failover-test.XXXXXX")
-    export KEELSON_DIR=$work/dev
+    export KEELSON_DIR=$work/dev EVENT_WORK=$work/events
+    mkdir "$EVENT_WORK"
     finish() {
       local status=$?
       stop_dev
@@ -85,7 +92,8 @@ case ${1:-} in
     guest=$!
     trap 'kill "$guest" 2>/dev/null; exit 130' INT
     trap 'kill "$guest" 2>/dev/null; exit 143' TERM
-    wait "$guest"
+    wait "$guest" || { table && exit 1; }
+    table
     echo "The Linux host found nothing wrong ($SECONDS s)"
     ;;
   *) fail "unknown step $1" ;;

@@ -51,6 +51,15 @@ final class NodeAgent: @unchecked Sendable {
     keeper.whenMade = { [weak self] in
       self?.reconcileSoon()
     }
+    peers.tell(
+      lost: { [weak self] name in
+        guard let self else { return }
+        queue.async { for volume in self.runners.keys.sorted() { self.runners[volume]?.peerLost(name) } }
+      },
+      secluded: { [weak self] secluded in
+        guard let self else { return }
+        queue.async { self.setSecluded(secluded) }
+      })
     PlainThread.start(name: "keelson-watch") { self.follow() }
     queue.async { self.lookAtPools() }
   }
@@ -301,6 +310,12 @@ final class NodeAgent: @unchecked Sendable {
     }
   }
 
+  /// Whether this node reaches neither its peers nor the store.
+  private func setSecluded(_ secluded: Bool) {
+    node.log.write(secluded ? "neither a peer nor the state store can be reached" : "no longer cut off")
+    for runner in runners.keys.sorted().compactMap({ runners[$0] }) { runner.setSecluded(secluded) }
+  }
+
   // MARK: Stop
 
   private static let handOverNanoseconds: UInt64 = 5_000_000_000
@@ -314,17 +329,31 @@ final class NodeAgent: @unchecked Sendable {
       _ = try node.store.transact(
         StoreTransaction(operations: [.put(key: Keys.nodeStatus(node.name), value: stopping.encoded(), lease: lease)]))
       let end = BootClock.nanoseconds() + Self.handOverNanoseconds
+      let volumes = try nexuses().map(\.volumeID)
       while BootClock.nanoseconds() < end, try hasSuccessors() { usleep(50_000) }
+      // The replicas here are members: whoever took over begins with them at once, and without them only when it has given them up.
+      while BootClock.nanoseconds() < end, try volumes.contains(where: isBeingTakenOver) { usleep(20_000) }
     } catch {
       node.log.write("stopping without handing over: \(error)")
     }
   }
 
+  private func nexuses() throws -> [NexusAssignment] {
+    try node.store.listAll(prefix: Keys.nexusAssignments(node: node.name)).entries.map { try Stored<NexusAssignment>($0).object }
+  }
+
+  /// Whether a volume that was served here is another node's by now, which does not serve it yet.
+  private func isBeingTakenOver(_ volume: VolumeID) throws -> Bool {
+    guard try node.store.get(Keys.nexusAssignment(node: node.name, volume)) == nil,
+      let record = try node.store.object(InSyncRecord.self, at: Keys.inSync(volume))?.object
+    else { return false }
+    return record.nexusNode == node.name || record.confirmedGeneration != record.generation
+  }
+
   /// Whether somebody leads, and some nexus here could be served by a node that stays.
   private func hasSuccessors() throws -> Bool {
     guard try node.store.get(Keys.controllerLease) != nil else { return false }
-    for entry in try node.store.listAll(prefix: Keys.nexusAssignments(node: node.name)).entries {
-      let assignment = try Stored<NexusAssignment>(entry).object
+    for assignment in try nexuses() {
       guard !assignment.deleting, let record = try node.store.object(InSyncRecord.self, at: Keys.inSync(assignment.volumeID))?.object
       else { continue }
       for replica in assignment.replicas where replica.node != node.name && record.members.contains(replica.id) {

@@ -29,10 +29,30 @@ final class PeerWatcher: @unchecked Sendable {
   private var lost: [String: String] = [:]
   private var told: PeerStatus?
   private var isStopped = false
+  private var seclusion: SeclusionWatch?
+  private var tellLost: @Sendable (String) -> Void = { _ in }
 
   init(node: NodeContext) {
     self.node = node
     host = HostIdentity(name: QualifiedName(NQN.node(node.name))!, identifier: Identifier128(UUID().uuidString.lowercased())!)
+  }
+
+  /// `lost` hears of each peer that is lost, `secluded` when this node reaches neither a peer nor the store, and when it does again; on queues
+  /// of their own.
+  func tell(lost: @escaping @Sendable (String) -> Void, secluded: @escaping @Sendable (Bool) -> Void) {
+    let (store, key) = (node.store, Keys.nodeStatus(node.name))
+    queue.async { [self] in
+      tellLost = lost
+      seclusion = SeclusionWatch(
+        ask: {
+          do {
+            _ = try store.get(key)
+            return true
+          } catch {
+            return false
+          }
+        }, tell: secluded)
+    }
   }
 
   /// From now on these, and no others.
@@ -54,6 +74,7 @@ final class PeerWatcher: @unchecked Sendable {
   func stop() {
     queue.sync {
       isStopped = true
+      seclusion?.stop()
       for name in peers.keys.sorted() { end(peers[name]!) }
       peers = [:]
     }
@@ -113,6 +134,7 @@ final class PeerWatcher: @unchecked Sendable {
       if let status = try? node.store.object(NodeStatus.self, at: Keys.nodeStatus(name))?.object { peer.incarnation = status.incarnation }
     case .lost:
       peer.isConnected = false
+      tellLost(name)
       if let incarnation = peer.incarnation {
         lost[name] = incarnation
         node.log.write("lost the connection to \(name)")
@@ -128,6 +150,7 @@ final class PeerWatcher: @unchecked Sendable {
   }
 
   private func publish() {
+    seclusion?.setAlone(!peers.isEmpty && peers.values.allSatisfy { !$0.isConnected })
     let status = PeerStatus(
       incarnation: node.incarnation,
       lost: lost.keys.sorted().map { PeerStatus.Lost(node: $0, incarnation: lost[$0]!) })

@@ -5,11 +5,14 @@ import Synchronization
 
 /// What a node has to say of itself, on its way to the state store: in order, several at a time, and again until the store has it.
 ///
-/// Who writes never waits and never fails: while the store is away the news wait here.
+/// Who writes never waits and never fails: while the store is away the news wait here. Every transaction compares the revision of a key that
+/// it changes: one whose answer is late is sent again soon, and cannot take back what was said after it.
 final class StatusOutbox: Sendable {
   private static let firstDelayMilliseconds = 50
   private static let maximumDelayMilliseconds = 1_000
   private static let maximumKeys = 64
+  /// After a transaction, until the next: the first news go at once, and what follows close behind goes together.
+  private static let gatheringMilliseconds = 25
 
   private struct Pending {
     var operations: [StoreOperation] = []
@@ -21,6 +24,8 @@ final class StatusOutbox: Sendable {
   private let log: NodeLog
   private let pending = Mutex(Pending())
   private let queue = DispatchQueue(label: "keelson.status")
+  /// The revisions of keys as this process left them.
+  private let revisions = Mutex<[String: StoreRevision]>([:])
 
   init(store: any StateStore, log: NodeLog) {
     self.store = store
@@ -70,12 +75,13 @@ final class StatusOutbox: Sendable {
     }
     if batch.isEmpty { return }
     do {
-      _ = try store.transact(StoreTransaction(operations: batch))
-      pending.withLock { pending in
-        pending.operations.removeFirst(count)
-        pending.delayMilliseconds = Self.firstDelayMilliseconds
+      if try commit(batch) {
+        pending.withLock { pending in
+          pending.operations.removeFirst(count)
+          pending.delayMilliseconds = Self.firstDelayMilliseconds
+        }
       }
-      queue.async { self.send() }
+      queue.asyncAfter(deadline: .now() + .milliseconds(Self.gatheringMilliseconds)) { self.send() }
     } catch StoreError.closed {
       return
     } catch {
@@ -86,5 +92,32 @@ final class StatusOutbox: Sendable {
       log.write("\(count) change(s) of status wait for the state store: \(error)")
       queue.asyncAfter(deadline: .now() + .milliseconds(delay)) { self.send() }
     }
+  }
+
+  /// False if another had changed the key that was compared: its revision is read again then.
+  private func commit(_ batch: [StoreOperation]) throws(StoreError) -> Bool {
+    // A deletion of what is not there would hold again and again.
+    let anchor = batch.first { if case .put = $0 { true } else { false } } ?? batch[0]
+    let known = revisions.withLock { $0[anchor.key] }
+    let revision: StoreRevision
+    if let known { revision = known } else { revision = try store.get(anchor.key)?.modRevision ?? 0 }
+    let outcome: StoreOutcome
+    do throws(StoreError) {
+      outcome = try store.transact(
+        StoreTransaction(compares: [.modRevision(key: anchor.key, equals: revision)], operations: batch))
+    } catch {
+      revisions.withLock { $0[anchor.key] = nil }
+      throw error
+    }
+    guard let committed = outcome.committedRevision else {
+      revisions.withLock { $0[anchor.key] = nil }
+      return false
+    }
+    revisions.withLock { revisions in
+      for operation in batch {
+        if case .put = operation { revisions[operation.key] = committed } else { revisions[operation.key] = nil }
+      }
+    }
+    return true
   }
 }

@@ -32,7 +32,13 @@ extension VolumeRunner {
     let link = serving.reactor.call { [self] _ in
       let link = ReplicaLink(
         context: transport.value, nexus: nexus.value, replica: PoolIdentifier(id), subsystem: QualifiedName(NQN.replica(id))!, host: host,
-        locate: { [self] answer in queue.async { answer(self.place(of: id)) } },
+        locate: { [self] answer in
+          queue.async {
+            let assignment = self.assignment
+            // A store that is away must not keep hosts waiting for what else there is to do.
+            self.lookups.async { answer(self.place(of: id, in: assignment)) }
+          }
+        },
         tell: { [self] trouble in queue.async { self.replicaChanged(id, trouble: trouble, generation: generation) } })
       link.start()
       return ReactorBound(link)

@@ -50,7 +50,10 @@ extension VolumeRunner {
   }
 
   /// Where a replica is now. Looks into the store.
-  func place(of id: ReplicaID) -> ReplicaLink.Place {
+  func place(of id: ReplicaID) -> ReplicaLink.Place { place(of: id, in: assignment) }
+
+  /// The same, from any thread.
+  func place(of id: ReplicaID, in assignment: NexusAssignment) -> ReplicaLink.Place {
     guard let replica = assignment.replicas.first(where: { $0.id == id }) else { return .nowhere("it is not assigned to any node") }
     if replica.node == node.name {
       // What is open here is known better than the store knows it.
@@ -125,14 +128,24 @@ extension VolumeRunner {
   private func isLost(_ name: String) -> Bool {
     guard name != node.name else { return false }
     if assignment.lostNodes?.contains(name) == true { return true }
-    // Only a store that says so is believed.
-    do { return try node.store.get(Keys.nodeStatus(name)) == nil } catch { return false }
+    // Only a store that says so is believed. One that is stopping answers at once or not any more.
+    do {
+      let status = try node.store.object(NodeStatus.self, at: Keys.nodeStatus(name))
+      return status == nil || status?.object.state == .stopping
+    } catch {
+      return false
+    }
   }
 
   // MARK: Paths
 
-  /// Hosts come from the first moment of service on. One that is out for so long that commands were turned away is told so (R12).
+  /// Hosts come from the first moment of service on. One that is out for so long that commands were turned away is told so (R12), and at once
+  /// where another node may serve by now.
   func updatePath(_ serving: Serving, _ report: NexusReport) {
+    if report.isCutOff {
+      if serving.isPublished { path.setState(.inaccessible) }
+      return
+    }
     if report.state == .serving {
       serving.isOut = false
       if serving.isPublished { return path.setState(.optimized) }

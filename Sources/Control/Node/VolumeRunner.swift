@@ -27,6 +27,8 @@ final class VolumeRunner: @unchecked Sendable {
   let queue: DispatchQueue
   /// Apart from `queue`: a stop waits for commands, and those may wait for a commit.
   let commits: DispatchQueue
+  /// For questions to the store that nobody here waits for.
+  let lookups: DispatchQueue
   var assignment: NexusAssignment
   var serving: Serving?
   /// What the nexus told last, and why replicas cannot be reached.
@@ -93,6 +95,7 @@ final class VolumeRunner: @unchecked Sendable {
     uses = Mutex((Set(assignment.replicas.map(\.id)), []))
     queue = DispatchQueue(label: "keelson.volume.\(assignment.volumeID)")
     commits = DispatchQueue(label: "keelson.commit.\(assignment.volumeID)")
+    lookups = DispatchQueue(label: "keelson.lookup.\(assignment.volumeID)", attributes: .concurrent)
   }
 
   /// Begins, and goes on trying until `stop`.
@@ -140,6 +143,26 @@ final class VolumeRunner: @unchecked Sendable {
     followScrub()
     publishReport()
     lookLater()
+  }
+
+  /// A node is lost to this one, as far as it can be told apart from data: its replicas' doors are looked at without waiting for their keep-alive.
+  func peerLost(_ name: String) {
+    queue.async { [self] in
+      guard let serving, !isStopping else { return }
+      for entry in serving.links where assignment.node(of: entry.replica) == name {
+        let link = entry.link
+        serving.reactor.post { _ in link.value.probe() }
+      }
+    }
+  }
+
+  /// The node reaches nobody any more, or somebody again.
+  func setSecluded(_ secluded: Bool) {
+    queue.async { [self] in
+      guard let serving, !isStopping else { return }
+      let nexus = serving.nexus
+      serving.reactor.post { _ in nexus.value.setSecluded(secluded) }
+    }
   }
 
   /// A replica can be reached, or cannot, and why.
@@ -257,6 +280,8 @@ struct NexusReport: Sendable {
   var scrub: Scrub?
   /// Commands that were told to look elsewhere (R12).
   let impatientCommands: UInt64
+  /// It can serve nothing, and ask nobody.
+  var isCutOff = false
   /// On the clock of `Rebuild`.
   let nowNanoseconds: UInt64
 }
@@ -271,6 +296,7 @@ extension NexusReport {
     rebuilds = nexus.rebuilds
     scrub = nexus.scrub
     impatientCommands = nexus.impatientCommands
+    isCutOff = nexus.isCutOff
     nowNanoseconds = Clock.monotonicNanoseconds()
   }
 }

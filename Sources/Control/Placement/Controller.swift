@@ -24,9 +24,13 @@ public final class Controller: Sendable {
     var isStarted = false
   }
 
+  /// A nexus whose node and whose controller end together waits for this first. One that loses the lead for nothing only reads everything
+  /// anew.
+  public static let standardLeaseSeconds = 3
+
   /// `name` tells this process apart in the leader record: "node-1/4711".
   public init(
-    store: any StateStore, name: String, leaseSeconds: Int = 10, policy: ControllerPolicy = ControllerPolicy(),
+    store: any StateStore, name: String, leaseSeconds: Int = Controller.standardLeaseSeconds, policy: ControllerPolicy = ControllerPolicy(),
     log: @escaping Log = { _ in }
   ) {
     self.policy = policy
@@ -108,6 +112,7 @@ public final class Controller: Sendable {
     try following(prefix: "", from: page.revision + 1) { watch in
       var random = SystemRandomNumberGenerator()
       var judge = LossJudge()
+      var toldLost: Set<String> = []
       while !signal.isStopped {
         // Not from a listing before the lead.
         if queue.state.revision >= revision, queue.state.revisions[Keys.controllerLease] != revision {
@@ -115,6 +120,11 @@ public final class Controller: Sendable {
           return
         }
         queue.setReached(judge.judge(queue.state))
+        let lost = queue.state.nodes.map(\.object).filter { queue.state.isLost($0.name) }
+        for node in lost where !toldLost.contains(node.incarnation) {
+          log("controller: \(node.name) is lost: its peers and this controller do not reach it")
+        }
+        toldLost = Set(lost.map(\.incarnation))
         while !signal.isStopped, let batch = queue.next(now: .now, using: &random) { try carryOut(batch, &queue, since: revision) }
         let due = queue.nextDue.map { UInt64(max(0, $0.timeIntervalSinceNow) * 1e9) + 1_000_000 }
         let look = [due, judge.nextLookNanoseconds].compactMap { $0 }.min()

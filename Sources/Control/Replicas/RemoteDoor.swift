@@ -68,6 +68,9 @@ final class RemoteDoor: ReplicaDoor {
     controller.close { [self] in withExtendedLifetime(self) { completion() } }
   }
 
+  /// The replica's node may be gone, as others say: one that does not answer within a second is lost.
+  func probe() { controller.probe(timeoutMilliseconds: 1_000) }
+
   // MARK: Data
 
   override func submit(_ request: BlockRequest, for client: BlockClient) { namespace.submit(request, for: client) }

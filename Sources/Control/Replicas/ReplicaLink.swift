@@ -86,6 +86,9 @@ final class ReplicaLink: EventHandler {
     }
   }
 
+  /// The replica's node may be gone.
+  func probe() { if case .there(let remote) = door { remote.probe() } }
+
   private func settle() {
     if case .here(let session) = door, session.inFlight > 0 {
       reactor.schedule(afterNanoseconds: Self.settleStepNanoseconds, handlerID, token: Self.settleToken)

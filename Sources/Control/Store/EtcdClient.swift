@@ -15,6 +15,16 @@ final class EtcdClient: Sendable {
     case unknown(String)
   }
 
+  /// When a call that got no answer is made again.
+  enum Repetition {
+    /// Only where no member can have seen it.
+    case unlessSeen
+    /// If the first was carried out, those after it are refused.
+    case untilRefused
+    /// Twice is as good as once.
+    case always
+  }
+
   private let options: EtcdOptions
   private let channel: GRPCChannel
   private let password: String?
@@ -35,6 +45,8 @@ final class EtcdClient: Sendable {
     channelOptions.tls = options.tls
     // Shorter than a call: a member that is back is found within it.
     channelOptions.maximumBackoffNanoseconds = 400_000_000
+    // Less than the kernel takes to send the first segment again: the next member may be quicker.
+    if options.endpoints.count > 1 { channelOptions.connectTimeoutNanoseconds = 900_000_000 }
     channelOptions.maximumMessageBytes = options.maximumMessageBytes
     do {
       channel = try GRPCChannel(endpoints: options.endpoints, options: channelOptions)
@@ -50,13 +62,13 @@ final class EtcdClient: Sendable {
     channel.close()
   }
 
-  /// Calls once, or again while time is left and either no server saw the call or `isRepeatable` says that twice is as good as once.
-  /// `attempt` is given how often it was tried before.
+  /// Calls once, or again while time is left and either no server saw the call or `repetition` allows it. `attempted` is told before each
+  /// attempt how many members may have seen one before.
   func call<Response: ProtobufReadable>(
-    _ path: String, _ request: some ProtobufWritable, isRepeatable: Bool, attempted: (Int) -> Void = { _ in }
+    _ path: String, _ request: some ProtobufWritable, _ repetition: Repetition, attempted: (Int) -> Void = { _ in }
   ) throws(Failure) -> Response {
     let message = request.encoded()
-    return try repeated(isRepeatable: isRepeatable, attempted: attempted) { (metadata, timeout) throws(GRPCError) in
+    return try repeated(repetition, attempted: attempted) { (metadata, timeout) throws(GRPCError) in
       let answer: [UInt8] = try self.channel.unary(path, message, metadata: metadata, timeoutNanoseconds: timeout)
       return try Self.decode(answer)
     }
@@ -65,7 +77,7 @@ final class EtcdClient: Sendable {
   /// Keep-alives are asked on a stream; each is one of its own.
   func keepAlive(_ id: Int64) throws(Failure) -> Etcd.LeaseKeepAliveResponse {
     let message = Etcd.LeaseRequest(id: id).encoded()
-    return try repeated(isRepeatable: true) { (metadata, timeout) throws(GRPCError) in
+    return try repeated(.always) { (metadata, timeout) throws(GRPCError) in
       let call = self.channel.call("/etcdserverpb.Lease/LeaseKeepAlive", metadata: metadata, timeoutNanoseconds: timeout)
       try call.send(message)
       call.finishSending()
@@ -98,12 +110,13 @@ final class EtcdClient: Sendable {
   }
 
   private func repeated<Value>(
-    isRepeatable: Bool, attempted: (Int) -> Void = { _ in },
+    _ repetition: Repetition, attempted: (Int) -> Void = { _ in },
     _ body: (GRPCMetadata, UInt64) throws(GRPCError) -> Value
   ) throws(Failure) -> Value {
     let start = BootClock.nanoseconds()
     var pauseMicroseconds: UInt32 = 20_000
     var authentications = 0
+    var seenCount = 0
     var lastReason = "no attempt was made in time"
     for attempt in 0..<1_000 {
       let elapsed = BootClock.nanoseconds() - start
@@ -111,31 +124,38 @@ final class EtcdClient: Sendable {
       if attempt > 0, elapsed + 10_000_000 > options.callTimeoutNanoseconds { break }
       let remaining = options.callTimeoutNanoseconds - min(elapsed, options.callTimeoutNanoseconds - 10_000_000)
       let metadata = try metadata()
-      attempted(attempt)
+      attempted(seenCount)
       do throws(GRPCError) {
-        return try body(metadata, isRepeatable ? min(remaining, options.attemptTimeoutNanoseconds) : remaining)
+        // What a member that lost its leader has taken is lost without a word: soon again, then with more patience.
+        let patience = options.attemptTimeoutNanoseconds << UInt64(min(seenCount, 3))
+        return try body(metadata, repetition == .unlessSeen ? remaining : min(remaining, patience))
       } catch {
         if isClosed { throw .unreachable("the store is closed") }
         lastReason = error.description
         switch Self.verdict(on: error) {
-        case .rejected: throw .rejected(error)
+        case .rejected:
+          // Refused now, but what was sent before may have been carried out.
+          if repetition == .untilRefused, seenCount > 0 { throw .unknown(lastReason) }
+          throw .rejected(error)
         case .tokenRefused:
           forgetToken()
           authentications += 1
-          if authentications > 2 || password == nil { throw .rejected(error) }
+          if authentications > 2 || password == nil { throw seenCount > 0 ? .unknown(lastReason) : .rejected(error) }
           continue
         case .notServed: channel.moveOn()
         case .unsent: break
         case .unknown:
           // An answer larger than we take stays so wherever it is asked for.
-          if isRepeatable, error.code == .resourceExhausted { throw .rejected(error) }
+          if repetition == .always, error.code == .resourceExhausted { throw .rejected(error) }
           channel.moveOn()
-          if !isRepeatable { throw .unknown(lastReason) }
+          if repetition == .unlessSeen { throw .unknown(lastReason) }
+          seenCount += 1
         }
       }
       usleep(pauseMicroseconds)
       pauseMicroseconds = min(pauseMicroseconds * 2, 250_000)
     }
+    if repetition == .untilRefused, seenCount > 0 { throw .unknown(lastReason) }
     throw .unreachable(lastReason)
   }
 

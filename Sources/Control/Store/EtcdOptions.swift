@@ -11,8 +11,8 @@ public struct EtcdOptions: Equatable, Sendable {
   public var passwordPath: String?
   /// One call, its repetitions included.
   public var callTimeoutNanoseconds: UInt64 = 5_000_000_000
-  /// One attempt of a call that may be repeated at another member.
-  public var attemptTimeoutNanoseconds: UInt64 = 2_000_000_000
+  /// The first attempt of a call that may be repeated at another member; later ones have twice as long each time.
+  public var attemptTimeoutNanoseconds: UInt64 = 1_000_000_000
 
   /// The largest answer taken; a listing that would be larger is asked for in smaller parts.
   var maximumMessageBytes = 64 << 20

@@ -72,7 +72,7 @@ public struct EtcdRoles: Sendable {
   @discardableResult
   private func attempt(_ method: String, _ request: some ProtobufWritable) throws(StoreError) -> Bool {
     do throws(EtcdClient.Failure) {
-      let _: Etcd.PlainResponse = try client.call("/etcdserverpb.Auth/\(method)", request, isRepeatable: true)
+      let _: Etcd.PlainResponse = try client.call("/etcdserverpb.Auth/\(method)", request, .always)
       return false
     } catch {
       if case .rejected(let status) = error, status.code == .failedPrecondition, status.message.contains("already exists") { return true }

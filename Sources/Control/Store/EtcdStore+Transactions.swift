@@ -33,10 +33,14 @@ extension EtcdStore {
     let inline = readings.prefix(Self.maximumOperations - request.failure.count)
     request.failure += inline.map { .range(Etcd.RangeRequest(key: keys.stored($0))) }
 
+    var seenCount = 0
     let response: Etcd.TransactionResponse = try client.call(
-      "/etcdserverpb.KV/Txn", request, isRepeatable: transaction.operations.isEmpty)
+      "/etcdserverpb.KV/Txn", request, Self.repetition(of: transaction), attempted: { seenCount = $0 })
     let revision = response.header.revision
     if response.hasSucceeded { return .committed(revision: keys.revision(revision)) }
+    if seenCount > 0, !transaction.operations.isEmpty {
+      throw .unknown("a transaction whose first attempt got no answer was refused: that attempt may be the reason, or others")
+    }
 
     var found = response.results.map { $0.range?.entries.first }
     if found.count != request.failure.count { throw .unreachable("etcd answered a refused transaction with the wrong number of readings") }
@@ -44,7 +48,7 @@ extension EtcdStore {
     for key in readings.dropFirst(inline.count) {
       do throws(EtcdClient.Failure) {
         let reading: Etcd.RangeResponse = try client.call(
-          "/etcdserverpb.KV/Range", Etcd.RangeRequest(key: keys.stored(key), revision: revision), isRepeatable: true)
+          "/etcdserverpb.KV/Range", Etcd.RangeRequest(key: keys.stored(key), revision: revision), .always)
         found.append(reading.entries.first)
       } catch {
         if case .rejected(let status) = error, status.code == .outOfRange { return nil }
@@ -58,6 +62,20 @@ extension EtcdStore {
     let failed = transaction.compares.indices.filter { !Self.holds(transaction.compares[$0], entries[transaction.compares[$0].key]) }
     return .refused(
       failedCompares: failed, reads: transaction.readsOnRefusal.map { entries[$0] }, revision: keys.revision(revision))
+  }
+
+  /// One that compares the revision of a key that it changes holds once at most, however late any of its attempts arrives.
+  static func repetition(of transaction: StoreTransaction) -> EtcdClient.Repetition {
+    if transaction.operations.isEmpty { return .always }
+    for compare in transaction.compares {
+      guard let operation = transaction.operations.first(where: { $0.key == compare.key }) else { continue }
+      switch (compare, operation) {
+      case (.modRevision, .put), (.absent, .put): return .untilRefused
+      case (.modRevision(_, let revision), .delete) where revision > 0: return .untilRefused
+      default: continue
+      }
+    }
+    return .unlessSeen
   }
 
   private func etcdCompare(_ compare: StoreCompare) -> Etcd.Compare {

@@ -88,7 +88,7 @@ public final class EtcdStore: StateStore {
       do throws(EtcdClient.Failure) {
         let response: Etcd.RangeResponse = try client.call(
           "/etcdserverpb.KV/Range", Etcd.RangeRequest(key: key, rangeEnd: end, limit: Int64(count), revision: revision),
-          isRepeatable: true)
+          .always)
         try confirm(response.header)
         if revision == 0 {
           revision = response.header.revision
@@ -122,7 +122,7 @@ public final class EtcdStore: StateStore {
     var attempts = 0
     do throws(EtcdClient.Failure) {
       let response: Etcd.LeaseGrantResponse = try client.call(
-        "/etcdserverpb.Lease/LeaseGrant", Etcd.LeaseGrantRequest(ttlSeconds: Int64(ttlSeconds), id: id), isRepeatable: true,
+        "/etcdserverpb.Lease/LeaseGrant", Etcd.LeaseGrantRequest(ttlSeconds: Int64(ttlSeconds), id: id), .always,
         attempted: { attempts = $0 })
       return StoreLease(id: UInt64(id), ttlSeconds: Int(clamping: response.ttlSeconds))
     } catch {
@@ -147,7 +147,7 @@ public final class EtcdStore: StateStore {
     var attempts = 0
     do throws(EtcdClient.Failure) {
       let _: Etcd.PlainResponse = try client.call(
-        "/etcdserverpb.Lease/LeaseRevoke", Etcd.LeaseRequest(id: id), isRepeatable: true, attempted: { attempts = $0 })
+        "/etcdserverpb.Lease/LeaseRevoke", Etcd.LeaseRequest(id: id), .always, attempted: { attempts = $0 })
     } catch {
       // Gone after an attempt without an answer: that attempt did it.
       if attempts > 0, case .rejected(let status) = error, status.code == .notFound { return }
@@ -163,7 +163,7 @@ public final class EtcdStore: StateStore {
     // etcd reads at any revision that is not compacted: at the one before, exactly if all later history is there.
     do throws(EtcdClient.Failure) {
       let request = Etcd.RangeRequest(key: Self.identityKey, revision: keys.etcdRevision(asked == 0 ? 0 : asked - 1))
-      let response: Etcd.RangeResponse = try client.call("/etcdserverpb.KV/Range", request, isRepeatable: true)
+      let response: Etcd.RangeResponse = try client.call("/etcdserverpb.KV/Range", request, .always)
       try confirm(response.header)
     } catch {
       guard case .rejected(let status) = error, status.code == .outOfRange else { throw Self.error(error) }
@@ -183,7 +183,7 @@ public final class EtcdStore: StateStore {
 
   func range(_ request: Etcd.RangeRequest) throws(StoreError) -> Etcd.RangeResponse {
     do throws(EtcdClient.Failure) {
-      let response: Etcd.RangeResponse = try client.call("/etcdserverpb.KV/Range", request, isRepeatable: true)
+      let response: Etcd.RangeResponse = try client.call("/etcdserverpb.KV/Range", request, .always)
       try confirm(response.header)
       return response
     } catch {
@@ -197,7 +197,7 @@ public final class EtcdStore: StateStore {
     let connectionCount = client.connectionCount
     if confirmed.withLock({ $0 }) == Confirmed(clusterID: header.clusterID, connectionCount: connectionCount) { return }
     let response: Etcd.RangeResponse = try client.call(
-      "/etcdserverpb.KV/Range", Etcd.RangeRequest(key: Self.identityKey), isRepeatable: true)
+      "/etcdserverpb.KV/Range", Etcd.RangeRequest(key: Self.identityKey), .always)
     if response.entries.first?.value != identityValue { throw .unreachable(Self.foreignReason) }
     confirmed.withLock { $0 = Confirmed(clusterID: response.header.clusterID, connectionCount: connectionCount) }
   }
@@ -232,7 +232,7 @@ public final class EtcdStore: StateStore {
     do throws(EtcdClient.Failure) {
       for _ in 0..<3 {
         let response: Etcd.RangeResponse = try client.call(
-          "/etcdserverpb.KV/Range", Etcd.RangeRequest(key: identityKey), isRepeatable: true)
+          "/etcdserverpb.KV/Range", Etcd.RangeRequest(key: identityKey), .always)
         if let entry = response.entries.first {
           return try read(entry, clusterID: response.header.clusterID, at: place)
         }
@@ -241,7 +241,7 @@ public final class EtcdStore: StateStore {
           compares: [Etcd.Compare(key: identityKey, target: .createRevision(0))],
           success: [.put(Etcd.PutRequest(key: identityKey, value: value))])
         // Twice is as good as once: the second finds the key.
-        let _: Etcd.TransactionResponse = try client.call("/etcdserverpb.KV/Txn", founding, isRepeatable: true)
+        let _: Etcd.TransactionResponse = try client.call("/etcdserverpb.KV/Txn", founding, .always)
       }
       throw .unreachable("\(String(decoding: identityKey, as: UTF8.self)) disappears after it was written")
     } catch {

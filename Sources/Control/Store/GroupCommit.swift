@@ -1,10 +1,12 @@
 import Dispatch
+import Glibc
 import Synchronization
 
 /// Makes few transactions of many: what comes while one is on its way to the store goes with the next one, together.
 ///
 /// A node's end or return concerns all its volumes at once. Each claims or changes its own record, on a queue of its own, and needs an answer of its own:
-/// together they cost the store a transaction for some sixty volumes, not one for each. Alone, a transaction goes at once.
+/// together they cost the store a transaction for some forty volumes, not one for each. Alone, a transaction goes at once; the next one a moment
+/// after it, with all that came until then.
 ///
 /// A transaction whose compares do not hold is refused alone: the others of its group are sent again, without it.
 final class GroupCommit: Sendable {
@@ -33,10 +35,14 @@ final class GroupCommit: Sendable {
     }
   }
 
+  /// Between the beginnings of two transactions, so long at least: what concerns many volumes comes within milliseconds, not at once.
+  static let gatheringNanoseconds: UInt64 = 10_000_000
+
   private let store: any StateStore
   private let queue = DispatchQueue(label: "keelson.commits")
   private let line = Mutex<[Waiting]>([])
   private let sent = Atomic(0)
+  private let lastSentAt = Atomic<UInt64>(0)
 
   init(store: any StateStore) { self.store = store }
 
@@ -56,6 +62,10 @@ final class GroupCommit: Sendable {
 
   /// Sends what waits, as much as fits; nothing if it went with an earlier one.
   private func sendNext() {
+    if line.withLock({ $0.isEmpty }) { return }
+    let passed = BootClock.nanoseconds() &- lastSentAt.load(ordering: .relaxed)
+    if passed < Self.gatheringNanoseconds { usleep(useconds_t((Self.gatheringNanoseconds - passed) / 1000)) }
+    lastSentAt.store(BootClock.nanoseconds(), ordering: .relaxed)
     var group = line.withLock { line -> [Waiting] in
       let taken = Self.group(line.map(\.transaction))
       defer { line = line.indices.filter { !taken.contains($0) }.map { line[$0] } }

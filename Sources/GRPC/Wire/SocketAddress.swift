@@ -59,9 +59,24 @@ enum Socket {
     if family != AF_UNIX {
       var one: Int32 = 1
       _ = unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, 4)
+      noticeLoss(descriptor)
     }
     return .success(descriptor)
   }
+
+  /// Has the kernel end a connection whose other machine says nothing any more, idle or not: a machine without power ends none itself, and
+  /// gRPC's own pings are too seldom for that, as servers allow few of them. Nothing is lost where the kernel refuses.
+  private static func noticeLoss(_ descriptor: Int32) {
+    let tcp = Int32(IPPROTO_TCP)
+    var (one, seconds, silence): (Int32, Int32, UInt32) = (1, 1, lossMilliseconds)
+    _ = unsafe setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &one, 4)
+    _ = unsafe setsockopt(descriptor, tcp, TCP_KEEPIDLE, &seconds, 4)
+    _ = unsafe setsockopt(descriptor, tcp, TCP_KEEPINTVL, &seconds, 4)
+    _ = unsafe setsockopt(descriptor, tcp, TCP_USER_TIMEOUT, &silence, 4)
+  }
+
+  /// How long another machine may leave what was sent, or the kernel's probe, unanswered.
+  static let lossMilliseconds: UInt32 = 1_500
 
   /// Closes what this process holds. One that is not open was closed before, and the next time its number may be somebody else's file.
   static func close(_ descriptor: Int32) {

@@ -74,10 +74,10 @@ extension Nexus {
 
   private func isImpatient(_ slot: Int) -> Bool {
     let hasClient = unsafe slots[slot].client != nil
-    return hasClient && reactor.now &- slots[slot].arrivalNanoseconds >= configuration.patienceNanoseconds
+    return hasClient && (isCutOff || reactor.now &- slots[slot].arrivalNanoseconds >= configuration.patienceNanoseconds)
   }
 
-  private func endImpatient() {
+  func endImpatient() {
     var ending: [Int] = []
     let before = impatientCommands
     // What was changed on some members only is in the activity log, and is made equal before service begins again.

@@ -69,7 +69,7 @@ extension Nexus {
 
   private static let renewalRetryNanoseconds: UInt64 = 50_000_000
 
-  private func renewLeases() {
+  func renewLeases() {
     for index in replicas.indices
     where setMask & ~leavingMask & Self.bit(index) != 0 && replicas[index].claimed != nil && !replicas[index].isRenewing {
       replicas[index].isRenewing = true

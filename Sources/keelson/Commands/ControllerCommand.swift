@@ -38,9 +38,9 @@ extension Command {
     Interruptions.watch { stopped.fulfil($0) }
     signal(SIGPIPE, SIG_IGN)
     let store = try location.open()
-    let controller = Controller(store: store, name: "\(arguments.text("name") ?? machineName)/\(getpid())", policy: policy) {
-      Terminal.standardError.write("\($0)\n")
-    }
+    let name = arguments.text("name") ?? machineName
+    let log = NodeLog(name: name)
+    let controller = Controller(store: store, name: "\(name)/\(getpid())", policy: policy) { log.write($0) }
     let sockets = try ControllerSockets(store: store, csi)
     controller.start()
     _ = stopped.wait()

@@ -64,9 +64,10 @@ private struct World {
   /// Changes the store, and keeps what the watches will tell.
   @discardableResult
   private mutating func change<Value>(_ body: (inout SimulatedStore) throws -> Value) throws -> Value {
-    let (revision, keys) = (store.revision, store.entries.keys.sorted())
+    let (revision, before) = (store.revision, store.entries)
     let value = try body(&store)
     if store.revision == revision { return value }
+    let keys = before.keys.sorted()
     history += store.entries.values.filter { $0.modRevision > revision }.sorted { ($0.modRevision, $0.key) < ($1.modRevision, $1.key) }.map
     {
       .put($0)

@@ -202,7 +202,7 @@ import Testing
       ("UserAdd", Etcd.CredentialsRequest(name: "nobody", password: "x")), ("AuthEnable", Etcd.NameRequest(name: "")),
     ] {
       func call(_ message: some ProtobufWritable) throws {
-        let _: Etcd.PlainResponse = try admin.client.call("/etcdserverpb.Auth/\(request.0)", message, isRepeatable: false)
+        let _: Etcd.PlainResponse = try admin.client.call("/etcdserverpb.Auth/\(request.0)", message, .unlessSeen)
       }
       try call(request.1)
     }

@@ -19,7 +19,7 @@ import Testing
 
   static func compact(_ store: EtcdStore, at revision: StoreRevision) throws {
     let request = CompactionRequest(revision: store.keys.etcdRevision(revision))
-    let _: Etcd.PlainResponse = try store.client.call("/etcdserverpb.KV/Compact", request, isRepeatable: false)
+    let _: Etcd.PlainResponse = try store.client.call("/etcdserverpb.KV/Compact", request, .unlessSeen)
   }
 
   @Test func `a store is founded once and counts from there`() async throws {
@@ -27,7 +27,7 @@ import Testing
     let first = try server.open()
     let foreign = try EtcdClient(server.options)
     let _: Etcd.PlainResponse = try foreign.call(
-      "/etcdserverpb.KV/Put", Etcd.PutRequest(key: Array("others/key".utf8), value: [1]), isRepeatable: true)
+      "/etcdserverpb.KV/Put", Etcd.PutRequest(key: Array("others/key".utf8), value: [1]), .always)
     let stores = try await withThrowingTaskGroup(of: EtcdStore.self) { group in
       for _ in 0..<4 { group.addTask { try EtcdStore(server.options) } }
       return try await group.reduce(into: []) { $0.append($1) }
@@ -43,7 +43,7 @@ import Testing
     let client = try EtcdClient(server.options)
     for value in ["hello", "2 7d444840-9dc0-11d1-b245-5ffdce74fad2"] {
       let put = Etcd.PutRequest(key: EtcdStore.identityKey, value: Array(value.utf8))
-      let _: Etcd.PlainResponse = try client.call("/etcdserverpb.KV/Put", put, isRepeatable: true)
+      let _: Etcd.PlainResponse = try client.call("/etcdserverpb.KV/Put", put, .always)
       #expect(throws: StoreError.self) { try EtcdStore(server.options) }
     }
   }
@@ -172,6 +172,61 @@ import Testing
     #expect(try direct.get("c") == nil)
     proxy.mode = .relay
     try store.put("c", "2")
+  }
+
+  @Test func `a transaction that holds once at most is sent again, and never done twice`() throws {
+    let server = try EtcdServer()
+    let direct = try server.open()
+    let proxy = try TestProxy(to: server.members[0].clientPort)
+    var options = EtcdOptions(endpoints: [.tcp(host: "127.0.0.1", port: proxy.port)])
+    options.attemptTimeoutNanoseconds = 300_000_000
+    let store = try EtcdStore(options)
+    // The answer of the first attempt is lost: the second one is refused, and may not say that others were quicker.
+    proxy.mode = .holdAnswers
+    Thread {
+      usleep(600_000)
+      proxy.cut()
+      proxy.mode = .relay
+    }.start()
+    let creation = StoreTransaction(compares: [.absent(key: "a")], operations: [.put(key: "a", value: Data("1".utf8))])
+    #expect {
+      try store.transact(creation)
+    } throws: { error in
+      guard case StoreError.outcomeUnknown = error else { return false }
+      return true
+    }
+    let created = try #require(try direct.get("a"))
+    #expect(created.version == 1)
+    // A server that stands still for longer than an attempt may take.
+    server.signal("m0", SIGSTOP)
+    Thread {
+      usleep(900_000)
+      server.signal("m0", SIGCONT)
+    }.start()
+    let change = StoreTransaction(
+      compares: [.modRevision(key: "a", equals: created.modRevision)], operations: [.put(key: "a", value: Data("2".utf8))])
+    do {
+      #expect(try store.transact(change).committedRevision != nil)
+    } catch StoreError.outcomeUnknown {
+      // The first attempt came through after all.
+    }
+    #expect(try direct.text("a") == "2" && direct.get("a")?.version == 2)
+  }
+
+  @Test func `which transactions are sent again`() {
+    func repetition(_ compares: [StoreCompare], _ operations: [StoreOperation]) -> EtcdClient.Repetition {
+      EtcdStore.repetition(of: StoreTransaction(compares: compares, operations: operations))
+    }
+    let put = StoreOperation.put(key: "a", value: Data())
+    #expect(repetition([.modRevision(key: "a", equals: 3)], []) == .always)
+    #expect(repetition([], [put]) == .unlessSeen)
+    #expect(repetition([.modRevision(key: "b", equals: 3)], [put]) == .unlessSeen)
+    #expect(repetition([.value(key: "a", equals: Data())], [put]) == .unlessSeen)
+    #expect(repetition([.modRevision(key: "b", equals: 3), .modRevision(key: "a", equals: 0)], [put]) == .untilRefused)
+    #expect(repetition([.absent(key: "a")], [put]) == .untilRefused)
+    #expect(repetition([.modRevision(key: "a", equals: 3)], [.delete(key: "a")]) == .untilRefused)
+    #expect(repetition([.modRevision(key: "a", equals: 0)], [.delete(key: "a")]) == .unlessSeen)
+    #expect(repetition([.absent(key: "a")], [.delete(key: "a")]) == .unlessSeen)
   }
 
   @Test func `a repeated grant and revocation are one`() throws {
