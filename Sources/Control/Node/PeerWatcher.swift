@@ -71,6 +71,9 @@ final class PeerWatcher: @unchecked Sendable {
     }
   }
 
+  /// Peers with which an association is up.
+  var connected: Set<String> { queue.sync { Set(peers.filter { $0.value.isConnected }.keys) } }
+
   func stop() {
     queue.sync {
       isStopped = true
