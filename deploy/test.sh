@@ -37,7 +37,7 @@ runner=$(swift build --show-bin-path)/keelsonPackageTests.xctest
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
-timeout --foreground 2700 "$runner" --testing-library swift-testing --experimental-maximum-parallelization-width 8 2>&1 | tee "$log" || status=$?
+NO_COLOR=1 TERM=dumb timeout --foreground 2700 "$runner" --testing-library swift-testing --experimental-maximum-parallelization-width 8 2>&1 | tee "$log" || status=$?
 if [ "$status" -ne 0 ]; then
   echo "The tests ended with status $status. What failed:"
   grep -a -E 'recorded an issue|^. (Test|Suite) .* failed after|Fatal error|signal' "$log" | tail -n 60 | cut -c 1-600 || true
