@@ -91,7 +91,7 @@ import Testing
     writer.append(MessageSamples.peer)
     writer.append(false)
     writer.append(UInt8(0))
-    writer.append(ranges: [0..<1 << 23])
+    writer.append(ranges: [0..<MessageReader.maximumRegions + 1])
     writer.append(UInt32(0))
     #expect(throws: MessageFlaw.tooLong) { try ReplicaReply(decoding: writer.sealed()) }
     var checksums = MessageWriter(kind: 68)
