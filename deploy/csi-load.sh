@@ -19,7 +19,7 @@ killer=
 finish() {
   local status=$? pid
   stop_dev
-  [[ -z $killer ]] || { kill "$killer" 2>/dev/null && wait "$killer" 2>/dev/null; } || true
+  [[ -z $killer ]] || { kill -9 "$killer" 2>/dev/null && wait "$killer" 2>/dev/null; } || true
   # Nodes end in good order only while there is a store.
   for pid in "${pids[@]:3}" "${pids[@]:0:3}"; do kill -TERM "$pid" 2>/dev/null && wait "$pid" 2>/dev/null || true; done
   if ((status)); then
@@ -54,7 +54,6 @@ start_controller() {
 # Kills one controller after the other.
 kill_controllers() {
   local number
-  trap 'exit 0' TERM
   while true; do
     for number in 1 2; do
       sleep "$((RANDOM % 12)).$((RANDOM % 10))"
@@ -110,7 +109,7 @@ for ((load = 0; load < ${LOADS:-1} || (${#kills} && $(wc -l <"$work/kills") < 4)
   PYTHONPATH=$here "$python" "$here/csi_load.py" ${kills:+--again} "${endpoints[@]}" "$count"
 done
 if [[ -n $kills ]]; then
-  kill "$killer" && wait "$killer" 2>/dev/null || true
+  kill -9 "$killer" && wait "$killer" 2>/dev/null || true
   killer=
   echo "controllers were killed $(wc -l <"$work/kills") times"
   for ((tenths = 0; tenths < 300; tenths++)); do

@@ -20,8 +20,10 @@ struct Script {
     let handle = try FileHandle(forWritingTo: log)
     defer { try? handle.close() }
     let process = Process()
-    process.executableURL = URL(filePath: "/usr/bin/timeout")
-    process.arguments = ["--kill-after=30", "\(limitSeconds)", "bash", root.appending(path: path).path] + arguments
+    // The threads that tests run on block signals, and a child would go on with that: it could not be asked to end.
+    process.executableURL = URL(filePath: "/usr/bin/env")
+    process.arguments =
+      ["--default-signal", "timeout", "--kill-after=30", "\(limitSeconds)", "bash", root.appending(path: path).path] + arguments
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = handle
     process.standardError = handle
