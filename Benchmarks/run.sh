@@ -468,10 +468,10 @@ measure_governor() {
   volume busy 2
   node=$(other_of busy)
   for ((run = 0; run < 5; run++)); do
-    p99_of busy --rw randrw --bs 4k --iodepth 4 --size 64MiB --runtime 3 >>"$work/governor.idle"
+    p99_of busy --rw randrw --bs 4k --iodepth 4 --size 64MiB >>"$work/governor.idle"
     away "$node" "$KEELSON_BINARY" bench busy --rw write --bs 256k --iodepth 4 --output json --one-pass --size 900MiB >/dev/null
     until [[ $(state_of busy) == rebuilding ]]; do sleep 0.05; done
-    p99_of busy --rw randrw --bs 4k --iodepth 4 --size 64MiB --runtime 3 >>"$work/governor.copying"
+    p99_of busy --rw randrw --bs 4k --iodepth 4 --size 64MiB >>"$work/governor.copying"
     [[ $(state_of busy) == rebuilding ]] || echo "  (the rebuild was over before the measurement)"
     await_healthy busy
   done
