@@ -56,7 +56,8 @@ final class FakeSystem: NodeSystem {
       state.controllers.append(
         NVMeController(
           name: "nvme\(state.nextController)", subsystemNQN: nqn, hostNQN: fields["hostnqn"] ?? "", transportAddress: address,
-          transportService: service, state: "live"))
+          transportService: service, state: "live", controllerLossSeconds: fields["ctrl_loss_tmo"].flatMap(Int.init),
+          keepAliveSeconds: fields["keep_alive_tmo"].flatMap(Int.init), ioQueues: fields["nr_io_queues"].flatMap(Int.init)))
       state.nextController += 1
       for disk in state.disks where disk.subsystemNQN == nqn { state.files["/dev/\(disk.name)"] = .blockDevice(Self.number(disk)) }
       return nil

@@ -31,6 +31,18 @@ import Testing
     #expect(system.with { $0.connectOptions.count } == 2)
   }
 
+  @Test func `a path that came later is connected as the others are`() throws {
+    let other = VolumeID("22222222-2222-4333-8444-555555555555")!
+    var context = PublishContext(volume: other, paths: [first])
+    (context.controllerLossSeconds, context.keepAliveSeconds, context.ioQueues) = (30, 7, 3)
+    try service.connect(context)
+    follower.follow { _ in [NQN.volume(other): [first, second]] }
+    let options = system.with { $0.connectOptions.suffix(2).map { LinuxSystem.fields(of: $0) } }
+    #expect(options.map { $0["traddr"] } == ["10.0.0.1", "10.0.0.2"])
+    for name in ["ctrl_loss_tmo", "keep_alive_tmo", "nr_io_queues"] { #expect(options[0][name] == options[1][name]) }
+    #expect(options[1]["ctrl_loss_tmo"] == "30")
+  }
+
   @Test func `a silent service and other volumes change nothing`() {
     follower.follow { _ in nil }
     follower.follow { _ in [NQN.volume(VolumeID()): [second]] }

@@ -48,9 +48,13 @@ public struct LinuxSystem: NodeSystem {
         let subsystem = Self.text("\(folder)/\(name)/subsysnqn")
       else { return nil }
       let address = Self.fields(of: Self.text("\(folder)/\(name)/address") ?? "")
+      // Kernel, drivers/nvme/host/sysfs.c: seconds or "off"; the admin queue is counted too.
+      func number(_ attribute: String) -> Int? { Self.text("\(folder)/\(name)/\(attribute)").flatMap { $0 == "off" ? -1 : Int($0) } }
       return NVMeController(
         name: name, subsystemNQN: subsystem, hostNQN: Self.text("\(folder)/\(name)/hostnqn") ?? "",
-        transportAddress: address["traddr"] ?? "", transportService: address["trsvcid"] ?? "", state: state)
+        transportAddress: address["traddr"] ?? "", transportService: address["trsvcid"] ?? "", state: state,
+        controllerLossSeconds: number("ctrl_loss_tmo"), keepAliveSeconds: number("kato"),
+        ioQueues: number("queue_count").flatMap { $0 > 1 ? $0 - 1 : nil })
     }
   }
 

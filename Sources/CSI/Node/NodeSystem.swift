@@ -71,10 +71,18 @@ public struct NVMeController: Equatable, Sendable {
   public var transportService: String
   /// The kernel's word: `live`, `connecting`, `deleting`…
   public var state: String
+  /// As it was connected; nil where the kernel does not say. -1 for ever.
+  public var controllerLossSeconds: Int?
+  public var keepAliveSeconds: Int?
+  public var ioQueues: Int?
 
   public init(
-    name: String, subsystemNQN: String, hostNQN: String, transportAddress: String, transportService: String, state: String
+    name: String, subsystemNQN: String, hostNQN: String, transportAddress: String, transportService: String, state: String,
+    controllerLossSeconds: Int? = nil, keepAliveSeconds: Int? = nil, ioQueues: Int? = nil
   ) {
+    self.controllerLossSeconds = controllerLossSeconds
+    self.keepAliveSeconds = keepAliveSeconds
+    self.ioQueues = ioQueues
     self.name = name
     self.subsystemNQN = subsystemNQN
     self.hostNQN = hostNQN

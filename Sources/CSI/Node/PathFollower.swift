@@ -59,6 +59,10 @@ public final class PathFollower: Sendable {
         guard ours().contains(where: { $0.subsystemNQN == controller.subsystemNQN }) else { return }
         var context = PublishContext(volume: id, paths: paths)
         context.paths = paths
+        // As the volume was staged: its StorageClass is not known here.
+        context.controllerLossSeconds = controller.controllerLossSeconds
+        context.keepAliveSeconds = controller.keepAliveSeconds
+        context.ioQueues = controller.ioQueues
         do throws(GRPCError) { try service.connect(context) } catch { service.log("\(controller.subsystemNQN): \(error.message)") }
       }
     }
